@@ -1,0 +1,1 @@
+//! Names to healthy instances to DNS answers, and the DNS listener.

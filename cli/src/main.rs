@@ -1,0 +1,3 @@
+//! drover: runs containers and plain programs from Nomad job files.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tasks as plain processes that outlive the agent.

@@ -1,0 +1,3 @@
+//! A small web server that example jobs run.
+
+fn main() {}

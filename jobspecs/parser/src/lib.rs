@@ -1,0 +1,1 @@
+//! HCL job files to model::Job, with positions.

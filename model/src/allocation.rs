@@ -1,0 +1,288 @@
+//! Allocations: one copy of a group on one node. The leader writes the desired side, the client the observed side.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::go_json::go_json;
+use crate::id::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
+use crate::metric::AllocMetric;
+use crate::task_state::TaskState;
+use crate::time::Timestamp;
+
+/// What the leader wants of an allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DesiredStatus {
+    /// It should run.
+    #[default]
+    Run,
+    /// It should stop.
+    Stop,
+    /// It should stop to make room.
+    Evict,
+}
+
+/// What the client sees of an allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientStatus {
+    /// Nothing runs yet.
+    #[default]
+    Pending,
+    /// At least one task runs.
+    Running,
+    /// All tasks ended well.
+    Complete,
+    /// A task failed for good.
+    Failed,
+    /// Its node was lost.
+    Lost,
+    /// Its node is out of reach.
+    Unknown,
+}
+
+impl ClientStatus {
+    /// Whether the allocation has ended at the client and holds nothing any more.
+    pub fn is_terminal(self) -> bool {
+        match self {
+            ClientStatus::Complete | ClientStatus::Failed | ClientStatus::Lost => true,
+            ClientStatus::Pending | ClientStatus::Running | ClientStatus::Unknown => false,
+        }
+    }
+}
+
+/// A host port that an allocation holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatedPort {
+    /// The port's label in the job.
+    pub label: String,
+    /// The port on the host.
+    pub value: u16,
+    /// The port inside the container; equals `value` when the job gives none.
+    pub to: u16,
+    /// The host address it is announced on.
+    pub host_ip: String,
+    /// The task that owns a port of the old task-level spelling; empty for group ports.
+    pub task: String,
+}
+
+/// What one task of an allocation was given. CPU in MHz, memory in MB.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskGrant {
+    /// CPU in MHz.
+    pub cpu: i64,
+    /// Memory in MB.
+    pub memory_mb: i64,
+    /// Upper bound of memory in MB; 0 when there is none.
+    pub memory_max_mb: i64,
+}
+
+/// Everything an allocation holds on its node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// By task name.
+    pub tasks: BTreeMap<String, TaskGrant>,
+    /// Disk shared by the tasks, in MB.
+    pub disk_mb: i64,
+    /// Host ports, in the job's order.
+    pub ports: Vec<AllocatedPort>,
+}
+
+impl Grant {
+    /// CPU of all tasks in MHz.
+    pub fn cpu(&self) -> i64 {
+        self.tasks.values().map(|task| task.cpu).sum()
+    }
+
+    /// Memory of all tasks in MB.
+    pub fn memory_mb(&self) -> i64 {
+        self.tasks.values().map(|task| task.memory_mb).sum()
+    }
+}
+
+go_json! {
+    /// What the server asks of an allocation before the planner decides.
+    pub struct DesiredTransition {
+        migrate: Option<bool> = "Migrate",
+        reschedule: Option<bool> = "Reschedule",
+        force_reschedule: Option<bool> = "ForceReschedule",
+        no_shutdown_delay: Option<bool> = "NoShutdownDelay",
+        migrate_disable_placement: Option<bool> = "MigrateDisablePlacement",
+    }
+}
+
+go_json! {
+    /// Past replacements that led to this allocation.
+    pub struct RescheduleTracker {
+        events: Vec<RescheduleEvent> = "Events",
+        last_reschedule: String = "LastReschedule",
+    }
+}
+
+go_json! {
+    /// One replacement of a failed allocation.
+    pub struct RescheduleEvent {
+        reschedule_time: Timestamp = "RescheduleTime",
+        prev_alloc_id: AllocId = "PrevAllocID",
+        prev_node_id: NodeId = "PrevNodeID",
+        delay: crate::time::GoDuration = "Delay",
+    }
+}
+
+/// The verdict on an allocation's health, given once by the client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether all tasks ran and every check passed.
+    pub healthy: bool,
+    /// When the verdict fell.
+    pub at: Timestamp,
+}
+
+/// The status of one check of an allocation as its client saw it last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The check's name.
+    pub name: String,
+    /// The service it belongs to.
+    pub service: String,
+    /// The task it belongs to; empty for services of the group.
+    pub task: String,
+    /// What the last probe said.
+    pub status: CheckStatus,
+    /// The first part of the answer, or why there was none.
+    pub output: String,
+    /// HTTP status of the last probe, 0 for others.
+    pub status_code: u16,
+    /// When the last probe ended.
+    pub at: Timestamp,
+}
+
+/// Whether a check passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// Not probed yet.
+    #[default]
+    Pending,
+    /// The last probe passed.
+    Success,
+    /// The last probe failed.
+    Failure,
+}
+
+/// The row that the state keeps of an allocation. `state` joins it with its job when the API's object is read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Its id.
+    pub id: AllocId,
+    /// `<job>.<group>[<index>]`.
+    pub name: String,
+    /// The job it is a copy of.
+    pub job: JobKey,
+    /// `CreateIndex` of the job's incarnation, so that a purged and re-registered job does not own old allocations.
+    pub job_create_index: u64,
+    /// The version of the job that it runs.
+    pub job_version: u64,
+    /// The group it is a copy of.
+    pub task_group: String,
+    /// The evaluation that placed or last changed it.
+    pub eval_id: EvalId,
+    /// Where it is.
+    pub node_id: NodeId,
+    /// The node's name.
+    pub node_name: String,
+    /// What it holds.
+    pub grant: Grant,
+    /// How the planner came to its decision.
+    pub metrics: Option<Arc<AllocMetric>>,
+
+    /// Written by the leader.
+    pub desired_status: DesiredStatus,
+    /// Why, in words.
+    pub desired_description: String,
+    /// Asked of the planner.
+    pub desired_transition: DesiredTransition,
+    /// The one it replaces.
+    pub previous_allocation: Option<AllocId>,
+    /// The one that replaced it.
+    pub next_allocation: Option<AllocId>,
+    /// Allocations on the same node that must have ended before this one starts.
+    pub starts_after: Vec<AllocId>,
+    /// The deployment it belongs to.
+    pub deployment_id: Option<DeploymentId>,
+    /// The evaluation that will replace it later.
+    pub followup_eval_id: Option<EvalId>,
+    /// Past replacements.
+    pub reschedule_tracker: Option<RescheduleTracker>,
+
+    /// Written by the client.
+    pub client_status: ClientStatus,
+    /// Why, in words.
+    pub client_description: String,
+    /// By task name.
+    pub task_states: BTreeMap<String, TaskState>,
+    /// The verdict on its health, once there is one.
+    pub health: Option<Health>,
+    /// By check id (`<service>/<task or group>/<check name>/<ordinal>`).
+    pub checks: BTreeMap<String, CheckResult>,
+    /// Address inside its own network, when the driver gives one, by task name.
+    pub driver_addresses: BTreeMap<String, DriverAddress>,
+
+    /// Log index of its creation.
+    pub create_index: u64,
+    /// Log index of its last change.
+    pub modify_index: u64,
+    /// Log index of the leader's last change.
+    pub alloc_modify_index: u64,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it last changed.
+    pub modify_time: Timestamp,
+}
+
+/// Where a task is reached inside its own network (a container's address on the bridge).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverAddress {
+    /// The address.
+    pub ip: String,
+    /// Inside port by label, as the driver maps them.
+    pub ports: BTreeMap<String, u16>,
+}
+
+impl Allocation {
+    /// Whether it holds room and ports on its node: it has not ended at the client.
+    pub fn is_live(&self) -> bool {
+        !self.client_status.is_terminal()
+    }
+
+    /// Whether it has ended, or is meant to.
+    pub fn is_terminal(&self) -> bool {
+        self.desired_status != DesiredStatus::Run || self.client_status.is_terminal()
+    }
+
+    /// The index in its name.
+    pub fn index(&self) -> Option<u32> {
+        self.name.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
+    }
+}
+
+/// What a client reports of one allocation: the observed side of its row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AllocUpdate {
+    /// Which allocation.
+    pub id: AllocId,
+    /// See [`Allocation::client_status`].
+    pub client_status: ClientStatus,
+    /// See [`Allocation::client_description`].
+    pub client_description: String,
+    /// See [`Allocation::task_states`].
+    pub task_states: BTreeMap<String, TaskState>,
+    /// See [`Allocation::health`].
+    pub health: Option<Health>,
+    /// See [`Allocation::checks`].
+    pub checks: BTreeMap<String, CheckResult>,
+    /// See [`Allocation::driver_addresses`].
+    pub driver_addresses: BTreeMap<String, DriverAddress>,
+}

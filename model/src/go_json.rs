@@ -1,0 +1,67 @@
+//! Structs that read and write JSON the way Go's `encoding/json` does.
+//!
+//! Reading: key case does not matter, unknown keys are ignored, `null` stands for the default. Writing: every field,
+//! unset options as `null`; a field marked `omit` is left out while it holds its default. The same impls serve the
+//! log's named MessagePack.
+
+/// Defines structs with their JSON names; see the module's text for the rules.
+macro_rules! go_json {
+    ($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* }) => {
+        $crate::go_json::go_json!(@fields [$(#[$meta])*] $name [] [] $($body)*);
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($read:tt)*]
+        $(#[$fmeta:meta])* omit $field:ident : $ty:ty = $json:literal, $($rest:tt)*) => {
+        $crate::go_json::go_json!(@fields [$($meta)*] $name
+            [$($decl)* $(#[$fmeta])* #[serde(rename = $json, skip_serializing_if = "crate::go_json::is_default")] pub $field: $ty,]
+            [$($read)* $field : $ty = $json,]
+            $($rest)*);
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($read:tt)*]
+        $(#[$fmeta:meta])* $field:ident : $ty:ty = $json:literal, $($rest:tt)*) => {
+        $crate::go_json::go_json!(@fields [$($meta)*] $name
+            [$($decl)* $(#[$fmeta])* #[serde(rename = $json)] pub $field: $ty,]
+            [$($read)* $field : $ty = $json,]
+            $($rest)*);
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($field:ident : $ty:ty = $json:literal,)*]) => {
+        $($meta)*
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+        pub struct $name { $($decl)* }
+
+        impl $name {
+            /// The JSON names of the fields, in declaration order.
+            pub const FIELDS: &'static [&'static str] = &[$($json),*];
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+                impl<'de> serde::de::Visitor<'de> for Fields {
+                    type Value = $name;
+                    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        out.write_str(concat!("an object (", stringify!($name), ")"))
+                    }
+                    #[allow(unused_mut, unused_variables, reason = "a struct may have no fields")]
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        let mut value = $name::default();
+                        while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+                            $(if key.eq_ignore_ascii_case($json) {
+                                value.$field = map.next_value::<Option<$ty>>()?.unwrap_or_default();
+                                continue;
+                            })*
+                            map.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                        Ok(value)
+                    }
+                }
+                deserializer.deserialize_map(Fields)
+            }
+        }
+    };
+}
+pub(crate) use go_json;
+
+/// Whether a field marked `omit` is left out of the JSON.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

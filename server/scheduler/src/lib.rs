@@ -1,0 +1,1 @@
+//! Pure: a job and the nodes to a decision, with its reasons.

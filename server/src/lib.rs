@@ -1,0 +1,1 @@
+//! The server: log, leader loops, HTTP API.

@@ -1,0 +1,1 @@
+//! Pure: replicated tables, commands, apply, snapshots.

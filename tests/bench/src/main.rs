@@ -1,0 +1,3 @@
+//! Benchmarks of the release binary, each beside a baseline.
+
+fn main() {}
