@@ -5,5 +5,11 @@
 //! later given to `recover`.
 
 mod driver;
+pub mod logs;
+pub mod settings;
+
+#[cfg(feature = "testing")]
+pub mod mock;
 
 pub use driver::*;
+pub use logs::{LogKind, RotatingLog};

@@ -1,0 +1,1 @@
+//! A driver that runs nothing and does what its settings say.
