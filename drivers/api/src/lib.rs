@@ -9,6 +9,8 @@ pub mod logs;
 pub mod settings;
 
 #[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "testing")]
 pub mod mock;
 
 pub use driver::*;
