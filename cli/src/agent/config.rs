@@ -1,0 +1,229 @@
+//! The agent's configuration: files in HCL or JSON, merged in order, then flags; every unknown key is named.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::args::AgentArgs;
+
+/// Everything a configuration file may say, in Nomad's names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AgentConfig {
+    pub name: String,
+    pub region: String,
+    pub datacenter: String,
+    pub data_dir: Option<PathBuf>,
+    pub bind_addr: String,
+    pub log_level: String,
+    pub ports: Ports,
+    pub advertise: Advertise,
+    pub server: ServerSection,
+    pub client: ClientSection,
+    pub plugin: BTreeMap<String, Plugin>,
+    pub acl: Acl,
+    pub telemetry: Telemetry,
+}
+
+/// `ports`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ports {
+    pub http: Option<u16>,
+    pub rpc: Option<u16>,
+    pub dns: Option<u16>,
+}
+
+/// `advertise`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Advertise {
+    pub http: String,
+    pub rpc: String,
+    pub address: String,
+}
+
+/// `server`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServerSection {
+    pub enabled: bool,
+    pub heartbeat_grace: String,
+    pub min_heartbeat_ttl: String,
+}
+
+/// `client`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ClientSection {
+    pub enabled: bool,
+    pub servers: Vec<String>,
+    pub node_class: String,
+    pub node_pool: String,
+    pub meta: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    pub reserved: ReservedSection,
+    pub cpu_total_compute: Option<i64>,
+    pub memory_total_mb: Option<i64>,
+    pub min_dynamic_port: Option<u16>,
+    pub max_dynamic_port: Option<u16>,
+}
+
+/// `client.reserved`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ReservedSection {
+    pub cpu: i64,
+    pub memory: i64,
+    pub disk: i64,
+    pub reserved_ports: String,
+}
+
+/// `plugin "<driver>"`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Plugin {
+    pub config: Value,
+}
+
+/// `acl`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Acl {
+    pub enabled: bool,
+}
+
+/// `telemetry`: metrics are always served; the keys are accepted so that files written for Nomad load.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Telemetry {
+    pub prometheus_metrics: bool,
+    pub publish_allocation_metrics: bool,
+    pub publish_node_metrics: bool,
+    pub collection_interval: String,
+    pub disable_hostname: bool,
+}
+
+/// The keys that are known, as dotted paths; `*` stands for any one key, a trailing `**` for anything below.
+const KNOWN: &[&str] = &[
+    "name", "region", "datacenter", "data_dir", "bind_addr", "log_level",
+    "ports.http", "ports.rpc", "ports.dns",
+    "advertise.http", "advertise.rpc", "advertise.address",
+    "server.enabled", "server.heartbeat_grace", "server.min_heartbeat_ttl",
+    "client.enabled", "client.servers", "client.node_class", "client.node_pool", "client.meta.**", "client.options.**",
+    "client.reserved.cpu", "client.reserved.memory", "client.reserved.disk", "client.reserved.reserved_ports",
+    "client.cpu_total_compute", "client.memory_total_mb", "client.min_dynamic_port", "client.max_dynamic_port",
+    "plugin.docker.config.**", "plugin.raw_exec.config.**",
+    "acl.enabled",
+    "telemetry.prometheus_metrics", "telemetry.publish_allocation_metrics", "telemetry.publish_node_metrics",
+    "telemetry.collection_interval", "telemetry.disable_hostname",
+];
+
+impl AgentConfig {
+    /// Reads the files that flags name, in order, and lays the flags on top.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not HCL or JSON, or has keys that are not known: all of them are named.
+    pub fn load(args: &AgentArgs) -> Result<AgentConfig> {
+        let mut merged = Value::Object(serde_json::Map::new());
+        for path in &args.config {
+            let value = read(path)?;
+            let unknown = unknown_keys(&value, "");
+            if !unknown.is_empty() {
+                bail!("{}: {}", path.display(), complaint(&unknown));
+            }
+            jobspec::literal::merge(&mut merged, value);
+        }
+        let mut config: AgentConfig = serde_json::from_value(merged).map_err(|error| anyhow!("configuration: {error}"))?;
+        config.overlay(args);
+        if config.acl.enabled {
+            bail!("acl.enabled = true is not supported yet; remove it to run without access control");
+        }
+        Ok(config)
+    }
+
+    fn overlay(&mut self, args: &AgentArgs) {
+        let set = |field: &mut String, flag: &Option<String>| {
+            if let Some(value) = flag {
+                field.clone_from(value);
+            }
+        };
+        set(&mut self.name, &args.node_name);
+        set(&mut self.bind_addr, &args.bind);
+        set(&mut self.log_level, &args.log_level);
+        self.data_dir = args.data_dir.clone().or_else(|| self.data_dir.take());
+        self.ports.http = args.http_port.or(self.ports.http);
+        self.ports.dns = args.dns_port.or(self.ports.dns);
+        let default = |field: &mut String, value: &str| {
+            if field.is_empty() {
+                value.clone_into(field);
+            }
+        };
+        default(&mut self.region, "global");
+        default(&mut self.datacenter, "dc1");
+        default(&mut self.bind_addr, "127.0.0.1");
+        default(&mut self.log_level, "info");
+    }
+}
+
+fn read(path: &Path) -> Result<Value> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(&text).map_err(|error| anyhow!("{shown}:{}:{}: {error}", error.line(), error.column()));
+    }
+    jobspec::literal::to_json(&text).map_err(|error| anyhow!("{shown}:{}:{}: {}", error.line, error.column, error.message))
+}
+
+/// Dotted paths of the keys in `value` that are not known.
+fn unknown_keys(value: &Value, prefix: &str) -> Vec<String> {
+    let Value::Object(object) = value else { return Vec::new() };
+    let mut unknown = Vec::new();
+    for (key, value) in object {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let open = |known: &&str| known.strip_suffix(".**").is_some_and(|stem| path == stem || path.starts_with(&format!("{stem}.")));
+        if KNOWN.contains(&path.as_str()) || KNOWN.iter().any(|known| open(&known)) {
+            continue;
+        }
+        let section = format!("{path}.");
+        if value.is_object() && KNOWN.iter().any(|known| known.starts_with(&section)) {
+            unknown.extend(unknown_keys(value, &path));
+        } else {
+            unknown.push(path);
+        }
+    }
+    unknown
+}
+
+fn complaint(unknown: &[String]) -> String {
+    let each = unknown.iter().map(|path| match nearest(path) {
+        Some(known) => format!("unknown key {path:?}; did you mean {known:?}?"),
+        None => format!("unknown key {path:?}"),
+    });
+    each.collect::<Vec<_>>().join("\n  ")
+}
+
+/// The known key most like `path`, if any is like it.
+fn nearest(path: &str) -> Option<&'static str> {
+    let distance = |known: &&&str| strsim::levenshtein(path, known);
+    KNOWN.iter().filter(|known| !known.contains('*')).min_by_key(distance).filter(|known| strsim::levenshtein(path, known) <= 3).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(source: &str) -> Vec<String> {
+        unknown_keys(&jobspec::literal::to_json(source).unwrap(), "")
+    }
+
+    #[test]
+    fn every_unknown_key_is_named() {
+        let source = "nam = \"x\"\nclient {\n  enabled = true\n  meta {\n    any = \"thing\"\n  }\n  nodeclass = \"a\"\n}\nplugin \"docker\" {\n  config {\n    volumes {\n      enabled = true\n    }\n  }\n}\nplugin \"java\" {\n}\n";
+        assert_eq!(unknown(source), ["nam", "client.nodeclass", "plugin.java"]);
+        assert!(complaint(&["client.nodeclass".to_owned()]).contains("did you mean \"client.node_class\""));
+    }
+}

@@ -1,0 +1,149 @@
+//! `agent`: wires a server, a client and the DNS listener into one process, and takes them down in order.
+
+mod config;
+mod links;
+mod node;
+mod server;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::AgentArgs;
+use config::AgentConfig;
+
+/// Runs until SIGINT or SIGTERM.
+pub fn run(args: AgentArgs) -> Result<ExitCode> {
+    let started = Instant::now();
+    let mut config = AgentConfig::load(&args)?;
+    if args.dev {
+        config.server.enabled = true;
+        config.client.enabled = true;
+    }
+    if !config.server.enabled && !config.client.enabled {
+        bail!(
+            "nothing to run: give -dev for a server and a client in one, or a -config FILE with `server {{ enabled = \
+             true }}` or `client {{ enabled = true }}`"
+        );
+    }
+    log_to_stderr(&config.log_level)?;
+    let home = Home::open(&args, &config)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(32).enable_all().build()?;
+    let outcome = runtime.block_on(serve(&config, &home, args.dev, started));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    outcome
+}
+
+/// Where an agent keeps its state, and whether it is forgotten at the end.
+struct Home {
+    path: std::path::PathBuf,
+    /// Removed when dropped.
+    temporary: Option<tempfile::TempDir>,
+}
+
+impl Home {
+    fn open(args: &AgentArgs, config: &AgentConfig) -> Result<Home> {
+        match &config.data_dir {
+            Some(path) => {
+                std::fs::create_dir_all(path).with_context(|| format!("cannot make data directory {}", path.display()))?;
+                let path = path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))?;
+                Ok(Home { path, temporary: None })
+            }
+            None if args.dev => {
+                let temporary = tempfile::Builder::new().prefix("drover-").tempdir()?;
+                Ok(Home { path: temporary.path().to_owned(), temporary: Some(temporary) })
+            }
+            None => bail!("no data directory: give -data-dir DIR or `data_dir` in the configuration"),
+        }
+    }
+}
+
+async fn serve(config: &AgentConfig, home: &Home, dev: bool, started: Instant) -> Result<ExitCode> {
+    let mut stop = StopSignals::listen()?;
+    let server = match config.server.enabled {
+        true => Some(server::Running::start(config, &home.path).await?),
+        false => None,
+    };
+    let client = match config.client.enabled {
+        true => Some(node::start(config, &home.path, dev, server.as_ref()).await?),
+        false => None,
+    };
+    if let (Some(server), Some(client)) = (&server, &client) {
+        server.attach(client.clone());
+    }
+    banner(config, home, server.as_ref(), client.as_deref(), started);
+    stop.received().await;
+    eprintln!("stopping");
+    if let Some(client) = client {
+        client.shutdown(home.temporary.is_some()).await;
+    }
+    if let Some(server) = server {
+        server.shutdown().await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what runs, where it answers, and what to do next.
+fn banner(
+    config: &AgentConfig,
+    home: &Home,
+    server: Option<&server::Running>,
+    client: Option<&client::Client>,
+    started: Instant,
+) {
+    let kept = if home.temporary.is_some() { "forgotten at the end" } else { "kept" };
+    println!("drover {} agent", env!("CARGO_PKG_VERSION"));
+    println!("  state      {} ({kept})", home.path.display());
+    if let Some(server) = server {
+        println!("  API        http://{}", server.http_address());
+        match server.dns_addresses().as_slice() {
+            [] => println!("  DNS        off"),
+            addresses => {
+                let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                println!("  DNS        {} (*.service.drover)", shown.join(", "));
+            }
+        }
+    }
+    if let Some(client) = client {
+        let node = client.node();
+        println!("  node       {} at {}, datacenter {}", node.name, node.address(), config.datacenter);
+        for (name, info) in node.drivers.iter().filter(|(_, info)| info.detected || !info.health_description.is_empty()) {
+            let sign = if info.healthy { "✓" } else { "✗" };
+            println!("  driver     {sign} {name}: {}", info.health_description);
+        }
+    }
+    println!("Ready in {:.2}s.", started.elapsed().as_secs_f64());
+    if server.is_some() {
+        println!("Try in another terminal:  drover job init && drover job run web.nomad.hcl");
+    }
+}
+
+fn log_to_stderr(level: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(format!("{level},openraft=warn,hyper=warn,bollard=warn,hickory_proto=error"))
+        .with_context(|| format!("log level {level:?} is none of error, warn, info, debug, trace"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    Ok(())
+}
+
+/// SIGINT and SIGTERM.
+struct StopSignals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<StopSignals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Following a registered job: stages with their times, the address as soon as checks pass, reasons when it fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use api::{LogQuery, escape};
+use futures_util::StreamExt;
+use serde_json::Value;
+
+use super::reasons;
+use crate::output::Style;
+use crate::output::json::{entries, id, items, number, text, truth};
+use crate::session::Session;
+
+/// One blocking query waits at most this long.
+const POLL: Duration = Duration::from_secs(60);
+/// How much of a log's end is read for its last lines.
+const TAIL_BYTES: u64 = 4096;
+/// How many of its last lines are shown.
+const TAIL_LINES: usize = 8;
+/// How long a server may be out of reach before following ends.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Follows job `job` from evaluation `eval` on.
+pub async fn follow(session: &Session, job: &str, eval: &str) -> Result<ExitCode> {
+    let started = Instant::now();
+    let eval = finished_evaluation(session, eval).await?;
+    let style = session.style;
+    let failed = eval.get("FailedTGAllocs").filter(|failed| failed.as_object().is_some_and(|map| !map.is_empty()));
+    if let Some(failed) = failed {
+        for line in reasons::lines(failed, style) {
+            eprintln!("{line}");
+        }
+        let waiting = text(&eval, &["BlockedEval"]);
+        if !waiting.is_empty() {
+            eprintln!("It is placed as soon as that changes:  drover eval status {}", &waiting[..8.min(waiting.len())]);
+        }
+        return Ok(ExitCode::from(2));
+    }
+    if text(&eval, &["Status"]) == "failed" {
+        eprintln!("{} evaluation failed: {}", style.bad("✗"), text(&eval, &["StatusDescription"]));
+        return Ok(ExitCode::FAILURE);
+    }
+    let document: Value = session.api.get(&format!("/v1/job/{}", escape(job))).await?.body;
+    Progress::new(session, document, started).run().await
+}
+
+async fn finished_evaluation(session: &Session, eval: &str) -> Result<Value> {
+    let path = format!("/v1/evaluation/{eval}");
+    let mut index = 1;
+    loop {
+        let answer = patiently(|| session.api.get_newer::<Value>(&path, index, POLL)).await?;
+        if !matches!(text(&answer.body, &["Status"]), "pending") {
+            return Ok(answer.body);
+        }
+        index = answer.index.max(1);
+    }
+}
+
+/// Repeats a read while the server is out of reach, for a while.
+async fn patiently<T, F>(read: impl Fn() -> F) -> Result<T, api::Error>
+where
+    F: Future<Output = Result<T, api::Error>>,
+{
+    let since = Instant::now();
+    loop {
+        match read().await {
+            Err(error) if error.is_unreachable() && since.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What has been shown so far of one version of a job.
+struct Progress<'a> {
+    session: &'a Session,
+    job: Value,
+    started: Instant,
+    /// Copies wanted; for system jobs, as many as there are.
+    wanted: usize,
+    stages: BTreeSet<&'static str>,
+    /// Events shown, by allocation and task: the time of the latest.
+    shown_events: BTreeMap<String, i64>,
+}
+
+/// The state of the allocations of the followed version.
+#[derive(Default)]
+struct Counts {
+    placed: usize,
+    running: usize,
+    healthy: usize,
+    complete: usize,
+}
+
+impl<'a> Progress<'a> {
+    fn new(session: &'a Session, job: Value, started: Instant) -> Progress<'a> {
+        let wanted = items(&job, &["TaskGroups"]).map(|group| number(group, &["Count"]).max(0) as usize).sum();
+        Progress { session, job, started, wanted, stages: BTreeSet::new(), shown_events: BTreeMap::new() }
+    }
+
+    fn name(&self) -> &str {
+        text(&self.job, &["ID"])
+    }
+
+    fn style(&self) -> Style {
+        self.session.style
+    }
+
+    async fn run(mut self) -> Result<ExitCode> {
+        let path = format!("/v1/job/{}/allocations", escape(self.name()));
+        let mut index = 1;
+        loop {
+            let answer = patiently(|| self.session.api.get_newer::<Vec<Value>>(&path, index, POLL)).await?;
+            index = answer.index.max(1);
+            let version = number(&self.job, &["Version"]);
+            let ours = |alloc: &&Value| number(alloc, &["JobVersion"]) == version && current(alloc);
+            let allocs: Vec<&Value> = answer.body.iter().filter(ours).collect();
+            if let Some(code) = self.look(&allocs).await? {
+                return Ok(code);
+            }
+        }
+    }
+
+    /// Shows what is new and decides whether this is the end.
+    async fn look(&mut self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
+        let kind = text(&self.job, &["Type"]).to_owned();
+        let wanted = if kind.starts_with("sys") { allocs.len() } else { self.wanted };
+        for alloc in allocs {
+            self.show_events(alloc).await;
+        }
+        if let Some(failed) = allocs.iter().find(|alloc| text(alloc, &["ClientStatus"]) == "failed") {
+            return self.failed(failed).await.map(Some);
+        }
+        let counts = count(allocs);
+        let done = kind.ends_with("batch") && wanted > 0 && counts.complete >= wanted;
+        self.stage("placed", counts.placed >= wanted, &placed_where(allocs));
+        self.stage("started", counts.running + counts.complete >= wanted, &format!("{wanted}/{wanted} running"));
+        if done {
+            println!("{} done            {} of {wanted} completed", self.style().good("✓"), counts.complete);
+            return Ok(Some(ExitCode::SUCCESS));
+        }
+        if kind.ends_with("batch") || counts.healthy < wanted {
+            return Ok(None);
+        }
+        self.healthy(wanted).await.map(Some)
+    }
+
+    fn stage(&mut self, stage: &'static str, reached: bool, detail: &str) {
+        if reached && self.stages.insert(stage) {
+            let seconds = self.started.elapsed().as_secs_f64();
+            println!("{} {stage:<15} {detail:<48} {seconds:.1}s", self.style().good("✓"));
+        }
+    }
+
+    async fn healthy(&mut self, wanted: usize) -> Result<ExitCode> {
+        let has_checks = services(&self.job).any(|service| items(service, &["Checks"]).next().is_some());
+        let how = if has_checks { "checks passing" } else { "healthy" };
+        self.stage("healthy", true, &format!("{wanted}/{wanted} {how}"));
+        let names: BTreeSet<&str> = services(&self.job).map(|service| text(service, &["Name"])).collect();
+        for name in names {
+            let instances: Vec<Value> = self.session.api.get(&format!("/v1/service/{}", escape(name))).await?.body;
+            for instance in instances.iter().filter(|instance| number(instance, &["Port"]) > 0) {
+                println!("    → http://{}:{}", text(instance, &["Address"]), number(instance, &["Port"]));
+            }
+            println!("    → {name}.service.drover");
+        }
+        let name = self.name();
+        println!("Next:  drover logs -f {name}   ·   drover job status {name}   ·   drover job stop {name}");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn failed(&self, alloc: &Value) -> Result<ExitCode> {
+        let short = id(alloc, &["ID"], false);
+        eprintln!("{} allocation {short} failed: {}", self.style().bad("✗"), text(alloc, &["ClientDescription"]));
+        println!("Next:  drover alloc status {short}   ·   drover alloc logs -stderr {short}");
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// Shows what drivers say and how tasks ended, each once, with the last lines of their output.
+    async fn show_events(&mut self, alloc: &Value) {
+        for (task, state) in entries(alloc, &["TaskStates"]) {
+            let key = format!("{}/{task}", text(alloc, &["ID"]));
+            let latest = self.shown_events.get(&key).copied().unwrap_or(0);
+            let mut newest = latest;
+            for event in items(state, &["Events"]).filter(|event| number(event, &["Time"]) > latest) {
+                newest = newest.max(number(event, &["Time"]));
+                self.show_event(alloc, task, event).await;
+            }
+            self.shown_events.insert(key, newest);
+        }
+    }
+
+    async fn show_event(&self, alloc: &Value, task: &str, event: &Value) {
+        let kind = text(event, &["Type"]);
+        let message = text(event, &["DisplayMessage"]);
+        let short = id(alloc, &["ID"], false);
+        let style = self.style();
+        match kind {
+            "Driver" => println!("  {} {task} on {short}: {message}", style.dim("·")),
+            "Driver Failure" | "Setup Failure" | "Failed Validation" | "Not Restarting" | "Restarting" => {
+                eprintln!("  {} {task} on {short}: {message}", style.bad("✗"));
+            }
+            "Terminated" if number(event, &["ExitCode"]) != 0 || truth(event, &["FailsTask"]) => {
+                eprintln!("  {} {task} on {short} ended: {message}", style.bad("✗"));
+                self.show_tail(alloc, task).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// The last lines of a task's stderr, or of its stdout when stderr is empty.
+    async fn show_tail(&self, alloc: &Value, task: &str) {
+        for kind in ["stderr", "stdout"] {
+            let query = LogQuery {
+                alloc: text(alloc, &["ID"]).to_owned(),
+                task: task.to_owned(),
+                kind,
+                follow: false,
+                from_end: Some(TAIL_BYTES),
+            };
+            let Ok(mut frames) = self.session.api.logs(&query).await else { continue };
+            let mut bytes = Vec::new();
+            while let Some(Ok(frame)) = frames.next().await {
+                bytes.extend_from_slice(&frame.data);
+            }
+            let tail = String::from_utf8_lossy(&bytes);
+            let lines: Vec<&str> = tail.lines().collect();
+            if lines.is_empty() {
+                continue;
+            }
+            eprintln!("      ┌ last lines of {kind}");
+            for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+                eprintln!("      │ {line}");
+            }
+            return;
+        }
+    }
+}
+
+/// Whether an allocation still counts: not stopped for a newer one.
+fn current(alloc: &Value) -> bool {
+    text(alloc, &["DesiredStatus"]) == "run"
+}
+
+fn count(allocs: &[&Value]) -> Counts {
+    let with = |status: &str| allocs.iter().filter(|alloc| text(alloc, &["ClientStatus"]) == status).count();
+    let healthy = allocs.iter().filter(|alloc| truth(alloc, &["DeploymentStatus", "Healthy"]));
+    Counts {
+        placed: allocs.len(),
+        running: with("running"),
+        healthy: healthy.filter(|alloc| text(alloc, &["ClientStatus"]) == "running").count(),
+        complete: with("complete"),
+    }
+}
+
+fn placed_where(allocs: &[&Value]) -> String {
+    let mut by_node: BTreeMap<&str, usize> = BTreeMap::new();
+    for alloc in allocs {
+        *by_node.entry(text(alloc, &["NodeName"])).or_default() += 1;
+    }
+    let nodes: Vec<String> = by_node.iter().take(4).map(|(node, copies)| format!("{copies} on {node}")).collect();
+    let more = if by_node.len() > 4 { format!(" and {} more nodes", by_node.len() - 4) } else { String::new() };
+    format!("{}{more}", nodes.join(", "))
+}
+
+/// Services of a job's groups and tasks.
+fn services(job: &Value) -> impl Iterator<Item = &Value> {
+    items(job, &["TaskGroups"]).flat_map(|group| {
+        let of_tasks = items(group, &["Tasks"]).flat_map(|task| items(task, &["Services"]));
+        items(group, &["Services"]).chain(of_tasks)
+    })
+}
