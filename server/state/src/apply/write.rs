@@ -1,0 +1,174 @@
+//! Writes to tables: every put and removal keeps the indexes over the tables and notes what was touched.
+
+use std::sync::Arc;
+
+use model::allocation::Allocation;
+use model::evaluation::Evaluation;
+use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
+use model::node::Node;
+use model::time::Timestamp;
+
+use crate::command::Command;
+use crate::reply::Reply;
+use crate::row::StoredJob;
+use crate::state::State;
+use crate::touched::{Table, Touched};
+
+/// A state while one command is applied to it.
+pub(super) struct Writer<'a> {
+    /// Read it freely; write through the methods.
+    pub state: &'a mut State,
+    /// The entry's index.
+    pub index: u64,
+    /// The command's time.
+    pub at: Timestamp,
+    seed: Seed,
+    next_ordinal: u64,
+    touched: Touched,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(state: &'a mut State, index: u64, command: &Command) -> Writer<'a> {
+        Writer { state, index, at: command.at, seed: command.seed, next_ordinal: 0, touched: Touched::default() }
+    }
+
+    /// Remembers the reply for a repetition, forgets the oldest one, and hands out what was touched.
+    pub fn finish(self, seed: Seed, reply: &Reply) -> Touched {
+        let state = self.state;
+        state.seen.insert(seed, Arc::new(reply.clone()));
+        state.seen_order.push_back(seed);
+        if state.seen_order.len() > State::REPEAT_WINDOW
+            && let Some(oldest) = state.seen_order.pop_front()
+        {
+            state.seen.remove(&oldest);
+        }
+        self.touched
+    }
+
+    /// The next id made by this command.
+    pub fn new_eval_id(&mut self) -> EvalId {
+        let id = EvalId::derive(self.seed, self.next_ordinal);
+        self.next_ordinal += 1;
+        id
+    }
+
+    fn touch(&mut self, table: Table) {
+        self.touched.tables.insert(table);
+        self.state.table_indexes[table as usize] = self.index;
+    }
+
+    /// Stores the current version of a job.
+    pub fn put_job(&mut self, job: Arc<StoredJob>) {
+        let compiled = &job.compiled;
+        let key = compiled.key.clone();
+        self.state.versions.insert((key.clone(), compiled.create_index, compiled.version), job.clone());
+        self.state.jobs.insert(key.clone(), job);
+        self.touch(Table::Jobs);
+        self.touched.jobs.insert(key);
+    }
+
+    /// Removes the current version of a job; versions that allocations run stay until they go.
+    pub fn remove_job(&mut self, key: &JobKey) {
+        if self.state.jobs.remove(key).is_some() {
+            self.touch(Table::Jobs);
+            self.touched.jobs.insert(key.clone());
+        }
+    }
+
+    /// Stores a node.
+    pub fn put_node(&mut self, mut node: Node) {
+        node.modify_index = self.index;
+        self.touched.nodes.insert(node.id);
+        self.state.nodes.insert(node.id, Arc::new(node));
+        self.touch(Table::Nodes);
+    }
+
+    /// Removes a node.
+    pub fn remove_node(&mut self, id: NodeId) {
+        if self.state.nodes.remove(&id).is_some() {
+            self.touch(Table::Nodes);
+            self.touched.nodes.insert(id);
+        }
+    }
+
+    /// Stores an allocation. Its job and its node never change once it is stored.
+    pub fn put_alloc(&mut self, mut alloc: Allocation) {
+        alloc.modify_index = self.index;
+        alloc.modify_time = self.at;
+        self.note_alloc(&alloc);
+        let state = &mut *self.state;
+        state.allocs_by_job.insert((alloc.job.clone(), alloc.id));
+        state.allocs_by_node.insert((alloc.node_id, alloc.id));
+        if alloc.is_live() {
+            state.live_by_node.insert((alloc.node_id, alloc.id));
+        } else {
+            state.live_by_node.remove(&(alloc.node_id, alloc.id));
+        }
+        state.allocs.insert(alloc.id, Arc::new(alloc));
+    }
+
+    /// Removes an allocation.
+    pub fn remove_alloc(&mut self, id: AllocId) {
+        let Some(alloc) = self.state.allocs.remove(&id) else { return };
+        self.note_alloc(&alloc);
+        let state = &mut *self.state;
+        state.allocs_by_job.remove(&(alloc.job.clone(), id));
+        state.allocs_by_node.remove(&(alloc.node_id, id));
+        state.live_by_node.remove(&(alloc.node_id, id));
+    }
+
+    fn note_alloc(&mut self, alloc: &Allocation) {
+        self.touch(Table::Allocs);
+        self.touched.allocs.insert(alloc.id);
+        self.touched.nodes.insert(alloc.node_id);
+        self.touched.jobs.insert(alloc.job.clone());
+    }
+
+    /// Stores an evaluation.
+    pub fn put_eval(&mut self, mut eval: Evaluation) {
+        eval.modify_index = self.index;
+        eval.modify_time = self.at;
+        self.note_eval(&eval);
+        if let Some(old) = self.state.evals.get(&eval.id)
+            && old.job != eval.job
+        {
+            let stale = (old.job.clone(), eval.id);
+            self.state.evals_by_job.remove(&stale);
+        }
+        self.state.evals_by_job.insert((eval.job.clone(), eval.id));
+        self.state.evals.insert(eval.id, Arc::new(eval));
+    }
+
+    /// Removes an evaluation.
+    pub fn remove_eval(&mut self, id: EvalId) {
+        let Some(eval) = self.state.evals.remove(&id) else { return };
+        self.note_eval(&eval);
+        self.state.evals_by_job.remove(&(eval.job.clone(), id));
+    }
+
+    fn note_eval(&mut self, eval: &Evaluation) {
+        self.touch(Table::Evals);
+        self.touched.evals.insert(eval.id);
+        self.touched.jobs.insert(eval.job.clone());
+    }
+
+    /// Drops versions of a job that are neither among the latest kept nor run by any allocation.
+    pub fn prune_versions(&mut self, key: &JobKey) {
+        let kept: Vec<u64> = self.state.job_versions(key).iter().map(|job| job.compiled.version).collect();
+        let current = self.state.jobs.get(key).map(|job| job.compiled.create_index);
+        let range = (key.clone(), 0, 0)..=(key.clone(), u64::MAX, u64::MAX);
+        let stored: Vec<_> =
+            self.state.versions.range(range).map(|((_, create, version), _)| (*create, *version)).collect();
+        if stored.len() <= kept.len() {
+            return;
+        }
+        let run: std::collections::BTreeSet<(u64, u64)> =
+            self.state.allocs_of_job(key).map(|alloc| (alloc.job_create_index, alloc.job_version)).collect();
+        for (create, version) in stored {
+            let latest = current == Some(create) && kept.contains(&version);
+            if !latest && !run.contains(&(create, version)) {
+                self.state.versions.remove(&(key.clone(), create, version));
+            }
+        }
+    }
+}

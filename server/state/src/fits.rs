@@ -1,0 +1,273 @@
+//! Whether something more fits on a node, given what holds room there now.
+//!
+//! Room and ports are held by every live allocation: one that has not ended at the client, even if it was asked to stop.
+//! A newcomer may take over what a stopping allocation holds when it names it in `starts_after`: then it starts only
+//! after the other has ended, and the two never hold the room at the same time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use model::allocation::{Allocation, DesiredStatus, Grant};
+use model::id::AllocId;
+use model::node::Node;
+
+use crate::state::State;
+
+/// Why something does not fit on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The node is gone.
+    NoNode,
+    /// The node takes no new work: it is down, or closed by a user.
+    NotSchedulable,
+    /// MHz are short.
+    Cpu,
+    /// Megabytes of memory are short.
+    Memory,
+    /// Megabytes of disk are short.
+    Disk,
+    /// This port is held by another allocation, or kept back by the node.
+    Port(u16),
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misfit::NoNode => out.write_str("the node is gone"),
+            Misfit::NotSchedulable => out.write_str("the node takes no new work"),
+            Misfit::Cpu => out.write_str("too little cpu is left"),
+            Misfit::Memory => out.write_str("too little memory is left"),
+            Misfit::Disk => out.write_str("too little disk is left"),
+            Misfit::Port(port) => write!(out, "port {port} is taken"),
+        }
+    }
+}
+
+/// CPU in MHz, memory and disk in MB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Amounts([i64; 3]);
+
+impl Amounts {
+    fn of(grant: &Grant) -> Amounts {
+        Amounts([grant.cpu(), grant.memory_mb(), grant.disk_mb])
+    }
+
+    /// What a node has beyond what it keeps for itself.
+    fn capacity(node: &Node) -> Amounts {
+        let (has, keeps) = (&node.node_resources, &node.reserved_resources);
+        Amounts([
+            has.cpu.cpu_shares - keeps.cpu.cpu_shares,
+            has.memory.memory_mb - keeps.memory.memory_mb,
+            has.disk.disk_mb - keeps.disk.disk_mb,
+        ])
+    }
+
+    fn zip(self, other: Amounts, with: impl Fn(i64, i64) -> i64) -> Amounts {
+        Amounts(std::array::from_fn(|i| with(self.0[i], other.0[i])))
+    }
+
+    fn plus(self, other: Amounts) -> Amounts {
+        self.zip(other, i64::saturating_add)
+    }
+
+    fn minus(self, other: Amounts) -> Amounts {
+        self.zip(other, i64::saturating_sub)
+    }
+
+    fn min(self, other: Amounts) -> Amounts {
+        self.zip(other, i64::min)
+    }
+}
+
+/// One live allocation as its node's room sees it.
+#[derive(Clone, Debug)]
+struct Holder {
+    amounts: Amounts,
+    ports: Vec<u16>,
+    starts_after: Vec<AllocId>,
+    stopping: bool,
+}
+
+impl Holder {
+    fn of(alloc: &Allocation) -> Holder {
+        Holder {
+            amounts: Amounts::of(&alloc.grant),
+            ports: alloc.grant.ports.iter().map(|port| port.value).collect(),
+            starts_after: alloc.starts_after.clone(),
+            stopping: alloc.desired_status != DesiredStatus::Run,
+        }
+    }
+}
+
+/// What is held on one node: built from its live allocations, never kept.
+#[derive(Clone, Debug)]
+pub struct Room {
+    capacity: Amounts,
+    kept_ports: Vec<(u16, u16)>,
+    holders: BTreeMap<AllocId, Holder>,
+    /// Sum over `holders`.
+    held: Amounts,
+    /// How many of `holders` name others to start after: while none does, sums are enough.
+    followers: usize,
+    ports: BTreeMap<u16, Vec<AllocId>>,
+}
+
+impl Room {
+    /// The room on `node` while `live` are on it.
+    pub fn new<'a>(node: &Node, live: impl IntoIterator<Item = &'a Allocation>) -> Room {
+        let mut room = Room {
+            capacity: Amounts::capacity(node),
+            kept_ports: port_ranges(&node.reserved_resources.networks.reserved_host_ports),
+            holders: BTreeMap::new(),
+            held: Amounts::default(),
+            followers: 0,
+            ports: BTreeMap::new(),
+        };
+        for alloc in live {
+            room.put(alloc);
+        }
+        room
+    }
+
+    /// The room on `node` as `state` knows it.
+    pub fn of(state: &State, node: &Node) -> Room {
+        Room::new(node, state.live_allocs_of_node(node.id).map(|alloc| &**alloc))
+    }
+
+    /// Notes an allocation as it is now: it holds what it was granted unless it has ended.
+    pub fn put(&mut self, alloc: &Allocation) {
+        self.remove(alloc.id);
+        if !alloc.is_live() {
+            return;
+        }
+        let holder = Holder::of(alloc);
+        self.held = self.held.plus(holder.amounts);
+        self.followers += usize::from(!holder.starts_after.is_empty());
+        for port in &holder.ports {
+            self.ports.entry(*port).or_default().push(alloc.id);
+        }
+        self.holders.insert(alloc.id, holder);
+    }
+
+    /// Forgets an allocation.
+    pub fn remove(&mut self, id: AllocId) {
+        let Some(holder) = self.holders.remove(&id) else { return };
+        self.held = self.held.minus(holder.amounts);
+        self.followers -= usize::from(!holder.starts_after.is_empty());
+        for port in &holder.ports {
+            if let Some(owners) = self.ports.get_mut(port) {
+                owners.retain(|owner| *owner != id);
+                if owners.is_empty() {
+                    self.ports.remove(port);
+                }
+            }
+        }
+    }
+
+    /// Whether `alloc` fits beside all others; what it holds itself already does not count.
+    ///
+    /// # Errors
+    /// The first thing that is short.
+    pub fn fits(&self, alloc: &Allocation) -> Result<(), Misfit> {
+        let newcomer = Holder::of(alloc);
+        let held = self.bound(alloc.id, &newcomer);
+        let short = [Misfit::Cpu, Misfit::Memory, Misfit::Disk];
+        let asked = newcomer.amounts.0;
+        for (i, misfit) in short.into_iter().enumerate() {
+            // What a node lacks already (its agent reported less than before) does not refuse who asks for none of it.
+            if asked[i] > 0 && held.0[i] > self.capacity.0[i] {
+                return Err(misfit);
+            }
+        }
+        match newcomer.ports.iter().find(|port| !self.port_is_free(**port, alloc.id, &newcomer)) {
+            Some(port) => Err(Misfit::Port(*port)),
+            None => Ok(()),
+        }
+    }
+
+    /// The most that can be held at any one time once `newcomer` is here.
+    ///
+    /// Everything is counted, less what a follower takes over from those it starts after. Each piece is passed on once:
+    /// two followers of the same allocation share its room, they do not each get all of it.
+    fn bound(&self, id: AllocId, newcomer: &Holder) -> Amounts {
+        let own = self.holders.get(&id).map_or(Amounts::default(), |holder| holder.amounts);
+        let total = self.held.minus(own).plus(newcomer.amounts);
+        if self.followers == 0 && newcomer.starts_after.is_empty() {
+            return total;
+        }
+        let mut left: BTreeMap<AllocId, Amounts> = BTreeMap::new();
+        let others = self.holders.iter().filter(|(other, _)| **other != id).map(|(_, holder)| holder);
+        let mut bound = total;
+        for follower in others.chain([newcomer]) {
+            let mut wanted = follower.amounts;
+            for ahead in &follower.starts_after {
+                let Some(holder) = self.holders.get(ahead).filter(|holder| holder.stopping && *ahead != id) else {
+                    continue;
+                };
+                let rest = left.entry(*ahead).or_insert(holder.amounts);
+                let taken = wanted.min(*rest);
+                *rest = rest.minus(taken);
+                wanted = wanted.minus(taken);
+                bound = bound.minus(taken);
+            }
+        }
+        bound
+    }
+
+    fn port_is_free(&self, port: u16, id: AllocId, newcomer: &Holder) -> bool {
+        let kept = self.kept_ports.iter().any(|(first, last)| (*first..=*last).contains(&port));
+        let owners = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
+        !kept && owners.iter().all(|owner| *owner == id || self.makes_way(*owner, newcomer))
+    }
+
+    /// Whether `owner` stops and `newcomer` waits for its end.
+    fn makes_way(&self, owner: AllocId, newcomer: &Holder) -> bool {
+        let stopping = self.holders.get(&owner).is_none_or(|holder| holder.stopping);
+        #[cfg(feature = "planted-bugs")]
+        if stopping && crate::planted::is_enabled(crate::planted::Bug::PortFreeOnStop) {
+            return true;
+        }
+        stopping && newcomer.starts_after.contains(&owner)
+    }
+
+    /// What is given twice, in words; for [`crate::invariant`].
+    pub(crate) fn conflicts(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (port, owners) in &self.ports {
+            for (i, one) in owners.iter().enumerate() {
+                for other in owners[i + 1..].iter().filter(|other| !self.follows(*one, **other)) {
+                    found.push(format!("port {port} is held by both {one} and {other}"));
+                }
+            }
+        }
+        let nobody = Holder { amounts: Amounts::default(), ports: vec![], starts_after: vec![], stopping: false };
+        let held = self.bound(AllocId::default(), &nobody);
+        for (i, what) in ["cpu", "memory", "disk"].into_iter().enumerate() {
+            if held.0[i] > self.capacity.0[i] {
+                found.push(format!("{what} is given twice: {} of {}", held.0[i], self.capacity.0[i]));
+            }
+        }
+        found
+    }
+
+    /// Whether one of the two stops and the other waits for its end.
+    fn follows(&self, one: AllocId, other: AllocId) -> bool {
+        let after = |ahead: AllocId, behind: AllocId| {
+            let stopping = self.holders.get(&ahead).is_some_and(|holder| holder.stopping);
+            stopping && self.holders.get(&behind).is_some_and(|holder| holder.starts_after.contains(&ahead))
+        };
+        after(one, other) || after(other, one)
+    }
+}
+
+/// Reads `22,80,8500-8600`; what is not a port or a range of ports is passed over.
+fn port_ranges(text: &str) -> Vec<(u16, u16)> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
+    };
+    text.split(',').filter_map(range).collect()
+}
+
+#[cfg(test)]
+mod tests;

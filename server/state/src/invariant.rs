@@ -1,0 +1,109 @@
+//! What must hold of every state. Tests and the simulator check it after each step; a running server never needs to.
+
+use model::id::AllocId;
+
+use crate::fits::Room;
+use crate::state::State;
+use crate::touched::Table;
+
+/// Every sentence is a violation; none for a sound state.
+pub fn check(state: &State) -> Vec<String> {
+    let mut found = Vec::new();
+    rooms(state, &mut found);
+    jobs(state, &mut found);
+    allocs(state, &mut found);
+    evals(state, &mut found);
+    table_indexes(state, &mut found);
+    found
+}
+
+/// Nothing is given twice on a node, except by one that stops to one that waits for its end.
+///
+
+fn rooms(state: &State, found: &mut Vec<String>) {
+    for node in state.nodes() {
+        let conflicts = Room::of(state, node).conflicts();
+        found.extend(conflicts.into_iter().map(|text| format!("node {}: {text}", node.id)));
+    }
+}
+
+/// The current version is among the stored ones, and each is stored under its own name.
+fn jobs(state: &State, found: &mut Vec<String>) {
+    for (key, job) in state.jobs() {
+        let stored = state.job_version(key, job.compiled.create_index, job.compiled.version);
+        if job.compiled.key != *key || stored.as_ref() != Some(job) {
+            found.push(format!("job {key}: version {} is not stored", job.compiled.version));
+        }
+    }
+    for ((key, create, version), job) in &state.versions {
+        let named = (&job.compiled.key, job.compiled.create_index, job.compiled.version);
+        if named != (key, *create, *version) {
+            found.push(format!("job {key}: version {version} is stored under another name"));
+        }
+    }
+}
+
+fn allocs(state: &State, found: &mut Vec<String>) {
+    for (id, alloc) in &state.allocs {
+        if alloc.id != *id {
+            found.push(format!("allocation {id} is stored under another id"));
+        }
+        if state.job_of_alloc(alloc).is_none() {
+            found.push(format!("allocation {id}: version {} of {} is missing", alloc.job_version, alloc.job));
+        }
+        let indexed = state.allocs_by_job.contains(&(alloc.job.clone(), *id))
+            && state.allocs_by_node.contains(&(alloc.node_id, *id))
+            && state.live_by_node.contains(&(alloc.node_id, *id)) == alloc.is_live();
+        if !indexed {
+            found.push(format!("allocation {id} is missing in an index"));
+        }
+        if alloc.is_live() && alloc.starts_after.contains(id) {
+            found.push(format!("allocation {id} waits for itself"));
+        }
+        row_index(found, "allocation", &id.to_string(), alloc.modify_index, state.table_index(Table::Allocs));
+    }
+    let live = state.allocs().filter(|alloc| alloc.is_live()).count();
+    let sizes = [(state.allocs_by_job.len(), state.allocs.len()), (state.allocs_by_node.len(), state.allocs.len())];
+    if sizes.iter().any(|(index, table)| index != table) || state.live_by_node.len() != live {
+        found.push("an index of allocations has entries without a row".to_owned());
+    }
+    orphans(state, found);
+}
+
+/// A live allocation is on a known node.
+fn orphans(state: &State, found: &mut Vec<String>) {
+    let lost = state.live_by_node.iter().filter(|(node, _)| !state.nodes.contains_key(node));
+    found.extend(lost.map(|(node, id): &(_, AllocId)| format!("allocation {id} is live on unknown node {node}")));
+}
+
+fn evals(state: &State, found: &mut Vec<String>) {
+    for (id, eval) in &state.evals {
+        if eval.id != *id || !state.evals_by_job.contains(&(eval.job.clone(), *id)) {
+            found.push(format!("evaluation {id} is missing in an index"));
+        }
+        row_index(found, "evaluation", &id.to_string(), eval.modify_index, state.table_index(Table::Evals));
+    }
+    if state.evals_by_job.len() != state.evals.len() {
+        found.push("the index of evaluations has entries without a row".to_owned());
+    }
+}
+
+fn table_indexes(state: &State, found: &mut Vec<String>) {
+    for table in Table::ALL {
+        if state.table_index(table) > state.index() {
+            found.push(format!("table {table:?} is at {}, the state at {}", state.table_index(table), state.index()));
+        }
+    }
+    for node in state.nodes() {
+        row_index(found, "node", &node.id.to_string(), node.modify_index, state.table_index(Table::Nodes));
+    }
+    if state.seen.len() != state.seen_order.len() || state.seen.len() > State::REPEAT_WINDOW {
+        found.push("the window of past commands is inconsistent".to_owned());
+    }
+}
+
+fn row_index(found: &mut Vec<String>, what: &str, id: &str, row: u64, table: u64) {
+    if row > table {
+        found.push(format!("{what} {id} changed at {row}, its table at {table}"));
+    }
+}

@@ -1,0 +1,170 @@
+//! The tables, their indexes and how they are read. Writing is in [`crate::apply`] alone.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet, Vector};
+use model::allocation::Allocation;
+use model::evaluation::Evaluation;
+use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
+use model::node::Node;
+
+use crate::command::Command;
+use crate::reply::{Outcome, Reply};
+use crate::row::StoredJob;
+use crate::touched::Table;
+use crate::{VERSIONS_KEPT, apply};
+
+/// One version of one incarnation of a job: key, creation index, version.
+pub(crate) type VersionKey = (JobKey, u64, u64);
+
+/// Everything that is replicated. Cloning copies pointers; a clone never changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    pub(crate) index: u64,
+    pub(crate) table_indexes: [u64; Table::ALL.len()],
+    pub(crate) jobs: OrdMap<JobKey, Arc<StoredJob>>,
+    pub(crate) versions: OrdMap<VersionKey, Arc<StoredJob>>,
+    pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
+    pub(crate) allocs: OrdMap<AllocId, Arc<Allocation>>,
+    pub(crate) evals: OrdMap<EvalId, Arc<Evaluation>>,
+    pub(crate) seen: OrdMap<Seed, Arc<Reply>>,
+    pub(crate) seen_order: Vector<Seed>,
+    /// Derived from `allocs`.
+    pub(crate) allocs_by_job: OrdSet<(JobKey, AllocId)>,
+    /// Derived from `allocs`.
+    pub(crate) allocs_by_node: OrdSet<(NodeId, AllocId)>,
+    /// Derived from `allocs`: those that have not ended at the client.
+    pub(crate) live_by_node: OrdSet<(NodeId, AllocId)>,
+    /// Derived from `evals`.
+    pub(crate) evals_by_job: OrdSet<(JobKey, EvalId)>,
+}
+
+const FIRST: u128 = 0;
+const LAST: u128 = u128::MAX;
+
+impl State {
+    /// A state in which nothing was ever written.
+    pub fn new() -> State {
+        State::default()
+    }
+
+    /// Applies one command of the log entry at `index`; an entry may hold several, applied in order at the same index.
+    ///
+    /// Deterministic. A command whose seed is still in the window of the last [`State::REPEAT_WINDOW`] commands changes
+    /// nothing but [`State::index`] and answers what it answered before. A refused command changes no table either.
+    pub fn apply(&mut self, index: u64, command: &Command) -> Outcome {
+        apply::apply(self, index, command)
+    }
+
+    /// How many of the latest commands are remembered, so that one that is proposed twice takes effect once.
+    pub const REPEAT_WINDOW: usize = 8192;
+
+    /// Index of the last applied entry.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Index of the last entry that changed `table`; 0 if none did.
+    pub fn table_index(&self, table: Table) -> u64 {
+        self.table_indexes[table as usize]
+    }
+
+    /// The current version of a job.
+    pub fn job(&self, key: &JobKey) -> Option<Arc<StoredJob>> {
+        self.jobs.get(key).cloned()
+    }
+
+    /// All jobs, by namespace and id.
+    pub fn jobs(&self) -> impl Iterator<Item = (&JobKey, &Arc<StoredJob>)> {
+        self.jobs.iter()
+    }
+
+    /// The jobs of `namespace` whose id starts with `prefix`, by id.
+    pub fn jobs_with_prefix<'a>(
+        &'a self,
+        namespace: &'a str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a JobKey, &'a Arc<StoredJob>)> {
+        self.jobs
+            .range(JobKey::new(namespace, prefix)..)
+            .take_while(move |(key, _)| &*key.namespace == namespace && key.id.starts_with(prefix))
+    }
+
+    /// The latest versions of a job's present incarnation, newest first; at most [`VERSIONS_KEPT`].
+    pub fn job_versions(&self, key: &JobKey) -> Vec<Arc<StoredJob>> {
+        let Some(job) = self.jobs.get(key) else { return Vec::new() };
+        let create = job.compiled.create_index;
+        let range = (key.clone(), create, 0)..=(key.clone(), create, u64::MAX);
+        self.versions.range(range).rev().take(VERSIONS_KEPT).map(|(_, job)| job.clone()).collect()
+    }
+
+    /// One version of a job, of the incarnation created at `create_index`. Kept while an allocation runs it, even
+    /// beyond the versions that [`State::job_versions`] lists and after the job was purged.
+    pub fn job_version(&self, key: &JobKey, create_index: u64, version: u64) -> Option<Arc<StoredJob>> {
+        self.versions.get(&(key.clone(), create_index, version)).cloned()
+    }
+
+    /// The version of the job that an allocation runs; there always is one.
+    pub fn job_of_alloc(&self, alloc: &Allocation) -> Option<Arc<StoredJob>> {
+        self.job_version(&alloc.job, alloc.job_create_index, alloc.job_version)
+    }
+
+    /// All nodes, by id.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> Option<Arc<Node>> {
+        self.nodes.get(&id).cloned()
+    }
+
+    /// All allocations, by id.
+    pub fn allocs(&self) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.allocs.values()
+    }
+
+    /// One allocation.
+    pub fn alloc(&self, id: AllocId) -> Option<Arc<Allocation>> {
+        self.allocs.get(&id).cloned()
+    }
+
+    /// All allocations of a job, of every version and incarnation, by id.
+    pub fn allocs_of_job(&self, key: &JobKey) -> impl Iterator<Item = &Arc<Allocation>> {
+        let range = (key.clone(), AllocId(FIRST))..=(key.clone(), AllocId(LAST));
+        self.allocs_by_job.range(range).filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    /// All allocations on a node, by id.
+    pub fn allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<Allocation>> {
+        let range = (node, AllocId(FIRST))..=(node, AllocId(LAST));
+        self.allocs_by_node.range(range).filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    /// The allocations that hold room on a node, by id: those that have not ended at the client.
+    pub fn live_allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<Allocation>> {
+        let range = (node, AllocId(FIRST))..=(node, AllocId(LAST));
+        self.live_by_node.range(range).filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    /// The allocations whose id starts with the bits that `first` and `last` span (a prefix search), by id.
+    pub fn allocs_between(&self, first: AllocId, last: AllocId) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.allocs.range(first..=last).map(|(_, alloc)| alloc)
+    }
+
+    /// All evaluations, by id.
+    pub fn evals(&self) -> impl Iterator<Item = &Arc<Evaluation>> {
+        self.evals.values()
+    }
+
+    /// One evaluation.
+    pub fn eval(&self, id: EvalId) -> Option<Arc<Evaluation>> {
+        self.evals.get(&id).cloned()
+    }
+
+    /// All evaluations of a job, by id.
+    pub fn evals_of_job(&self, key: &JobKey) -> impl Iterator<Item = &Arc<Evaluation>> {
+        let range = (key.clone(), EvalId(FIRST))..=(key.clone(), EvalId(LAST));
+        self.evals_by_job.range(range).filter_map(|(_, id)| self.evals.get(id))
+    }
+}

@@ -1,0 +1,116 @@
+//! Job status and counts, derived from allocations and evaluations each time they are read.
+
+use model::allocation::ClientStatus;
+use model::api::{JobChildrenSummary, JobSummary, TaskGroupSummary};
+use model::compiled::JobKind;
+use model::id::JobKey;
+use model::job::Job;
+
+use crate::row::StoredJob;
+use crate::state::State;
+
+/// What a job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobStatus {
+    /// Its evaluation waits for the planner, or copies wait for room.
+    Pending,
+    /// Copies run or are about to, or it is a template or system job that was not stopped.
+    Running,
+    /// Nothing runs and nothing will.
+    Dead,
+}
+
+impl JobStatus {
+    /// Nomad's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobStatus::Pending => "pending",
+            JobStatus::Running => "running",
+            JobStatus::Dead => "dead",
+        }
+    }
+}
+
+impl State {
+    /// What a job is doing; none when there is no such job.
+    pub fn job_status(&self, key: &JobKey) -> Option<JobStatus> {
+        self.jobs.get(key).map(|job| self.status_of(key, job))
+    }
+
+    /// The current document of a job with its present `Status` filled in, as the API shows it.
+    pub fn job_document(&self, key: &JobKey) -> Option<Job> {
+        let job = self.jobs.get(key)?;
+        let status = self.status_of(key, job).as_str().to_owned();
+        Some(Job { status: Some(status), ..(*job.document).clone() })
+    }
+
+    fn status_of(&self, key: &JobKey, job: &StoredJob) -> JobStatus {
+        if self.allocs_of_job(key).any(|alloc| !alloc.is_terminal()) {
+            return JobStatus::Running;
+        }
+        let lasting = job.is_template() || job.compiled.kind == JobKind::System;
+        if lasting && !job.compiled.stopped {
+            return JobStatus::Running;
+        }
+        let waiting = self.evals_of_job(key).any(|eval| !eval.status.is_terminal());
+        if waiting { JobStatus::Pending } else { JobStatus::Dead }
+    }
+
+    /// Counts of a job's allocations by group. Allocations that were collected are no longer counted.
+    pub fn job_summary(&self, key: &JobKey) -> Option<JobSummary> {
+        let job = self.jobs.get(key)?;
+        let create_index = job.compiled.create_index;
+        let mut summary = JobSummary {
+            job_id: key.id.to_string(),
+            namespace: key.namespace.to_string(),
+            create_index,
+            modify_index: job.modify_index(),
+            children: self.children_of(key, job),
+            ..JobSummary::default()
+        };
+        for group in &job.compiled.groups {
+            summary.summary.insert(group.name.clone(), TaskGroupSummary::default());
+        }
+        for alloc in self.allocs_of_job(key).filter(|alloc| alloc.job_create_index == create_index) {
+            count(summary.summary.entry(alloc.task_group.clone()).or_default(), alloc.client_status);
+            summary.modify_index = summary.modify_index.max(alloc.modify_index);
+        }
+        let planned = self.evals_of_job(key).filter(|eval| eval.snapshot_index >= create_index);
+        let latest = planned.max_by_key(|eval| (eval.snapshot_index, eval.modify_index, eval.create_index));
+        for (group, queued) in latest.iter().flat_map(|eval| &eval.queued_allocations) {
+            if let Some(counts) = summary.summary.get_mut(group) {
+                counts.queued = *queued;
+            }
+        }
+        Some(summary)
+    }
+
+    /// Launched jobs are named `<parent>/...`.
+    fn children_of(&self, key: &JobKey, job: &StoredJob) -> JobChildrenSummary {
+        let mut children = JobChildrenSummary::default();
+        if !job.is_template() {
+            return children;
+        }
+        let prefix = format!("{}/", key.id);
+        for (child, job) in self.jobs_with_prefix(&key.namespace, &prefix) {
+            match self.status_of(child, job) {
+                JobStatus::Pending => children.pending += 1,
+                JobStatus::Running => children.running += 1,
+                JobStatus::Dead => children.dead += 1,
+            }
+        }
+        children
+    }
+}
+
+fn count(counts: &mut TaskGroupSummary, status: ClientStatus) {
+    let field = match status {
+        ClientStatus::Pending => &mut counts.starting,
+        ClientStatus::Running => &mut counts.running,
+        ClientStatus::Complete => &mut counts.complete,
+        ClientStatus::Failed => &mut counts.failed,
+        ClientStatus::Lost => &mut counts.lost,
+        ClientStatus::Unknown => &mut counts.unknown,
+    };
+    *field += 1;
+}
