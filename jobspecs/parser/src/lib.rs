@@ -1,1 +1,104 @@
-//! HCL job files to model::Job, with positions.
+//! HCL job files to [`model::job::Job`], with positions, advice, and every mistake of a file at once.
+//!
+//! `syntax` makes a tree, `variables` fills in names, `evaluate` (with `template`, `operators`, `functions`) turns
+//! expressions into values, `block` reads blocks by name and type, and one file for each area of the language
+//! (`job`, `group`, `task`, ...) says which names there are. Nothing is defaulted here beyond what the language itself
+//! says; `Job::canonicalise` does that.
+
+mod block;
+mod config;
+mod connect;
+mod diagnostics;
+mod evaluate;
+mod functions;
+mod group;
+mod job;
+mod network;
+mod number;
+mod operators;
+mod placement;
+mod policy;
+mod resources;
+mod service;
+mod syntax;
+mod task;
+mod template;
+mod types;
+mod value;
+mod variables;
+
+pub use diagnostics::{Diagnostic, Severity};
+
+use block::Session;
+use evaluate::{Evaluator, Mode};
+use model::job::Job;
+
+/// Where variables get their values, and how strict to be.
+#[derive(Clone, Debug, Default)]
+pub struct ParseOptions {
+    /// `-var name=text`, in order.
+    pub variables: Vec<(String, String)>,
+    /// Var files in order: name and text.
+    pub var_files: Vec<(String, String)>,
+    /// The environment; `NOMAD_VAR_x` and `DROVER_VAR_x` are looked at.
+    pub env: Vec<(String, String)>,
+    /// Whether values for variables that the file does not declare are errors instead of warnings.
+    pub strict: bool,
+}
+
+/// A job and what deserves a look in its file.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The job as written, without defaults.
+    pub job: Job,
+    /// Findings that do not stand in the way.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Stack of the parsing thread. The syntax tree is at most 64 levels deep; a debug build needs 2 MiB for that.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// Parses a job file. `file_name` is for messages only.
+///
+/// # Errors
+/// The first mistake of syntax, otherwise every mistake of the file.
+pub fn parse(source: &str, file_name: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new()
+            .name("jobspec".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || parse_here(source, options));
+        let failed = |why: &str| {
+            let message = format!("{file_name} could not be parsed: {why}");
+            vec![Diagnostic::new(Severity::Error, message, 0..0, source, None)]
+        };
+        match worker.map(|handle| handle.join()) {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(failed("the parser stopped; this is a bug in drover, please report the file")),
+            Err(why) => Err(failed(&format!("no thread for it: {why}"))),
+        }
+    })
+}
+
+fn parse_here(source: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
+    let clean = syntax::without_mark(source);
+    let body = syntax::parse(&clean).map_err(|diagnostic| vec![diagnostic])?;
+    let mut session = Session::new(Evaluator::new(&clean, Mode::Full));
+    variables::load(&mut session, &body, options);
+    let job = read(&session, &body);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        session.into_found().into_iter().partition(|found| found.severity == Severity::Error);
+    match job {
+        Some(job) if errors.is_empty() => Ok(Parsed { job, warnings }),
+        _ if !errors.is_empty() => Err(errors),
+        _ => {
+            let help = Some("a job file begins with: job \"name\" { ... }".to_owned());
+            Err(vec![Diagnostic::new(Severity::Error, "there is no job in this file", 0..0, source, help)])
+        }
+    }
+}
+
+fn read<'x>(session: &'x Session<'x>, body: &'x hcl_edit::structure::Body) -> Option<Job> {
+    let syntax = variables::check_top(session, body)?;
+    variables::read_job(session, syntax, job::job)
+}

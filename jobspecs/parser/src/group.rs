@@ -1,0 +1,97 @@
+//! The `group` block.
+
+use std::collections::BTreeMap;
+
+use model::job::{Consul, CsiMountOptions, EphemeralDisk, ScalingPolicy, TaskGroup, VolumeRequest};
+
+use crate::block::Block;
+use crate::diagnostics::Problem;
+use crate::{network, placement, policy, service, task};
+
+pub(crate) fn group(block: &Block<'_>) -> TaskGroup {
+    let vault = block.one("vault", task::vault);
+    let secrets = block.many("secret", &["name"], task::secret);
+    let mut group = TaskGroup {
+        name: Some(block.label(0)),
+        count: block.get("count"),
+        shutdown_delay: block.get("shutdown_delay"),
+        max_run_duration: block.get("max_run_duration"),
+        stop_after_client_disconnect: block.get("stop_after_client_disconnect"),
+        max_client_disconnect: block.get("max_client_disconnect"),
+        prevent_reschedule_on_lost: block.get("prevent_reschedule_on_lost"),
+        meta: block.either("meta"),
+        constraints: block.many("constraint", &[], placement::constraint),
+        affinities: block.many("affinity", &[], placement::affinity),
+        spreads: block.many("spread", &[], placement::spread),
+        restart_policy: block.one("restart", policy::restart),
+        reschedule_policy: block.one("reschedule", policy::reschedule),
+        update: block.one("update", policy::update),
+        migrate: block.one("migrate", policy::migrate),
+        disconnect: block.one("disconnect", policy::disconnect),
+        ephemeral_disk: block.one("ephemeral_disk", ephemeral_disk),
+        networks: block.many("network", &[], network::network),
+        services: block.many("service", &[], service::service),
+        consul: block.one("consul", consul),
+        volumes: volumes(block),
+        scaling: block.one("scaling", scaling),
+        tasks: block.many("task", &["name"], task::task),
+    };
+    if group.count.is_none() {
+        group.count = group.scaling.as_ref().and_then(|scaling| scaling.min);
+    }
+    for task in group.tasks.iter_mut().flatten() {
+        if task.vault.is_none() {
+            task.vault = vault.clone();
+        }
+        if let Some(secrets) = &secrets {
+            task.secrets.get_or_insert_default().extend(secrets.iter().cloned());
+        }
+    }
+    group
+}
+
+fn ephemeral_disk(block: &Block<'_>) -> EphemeralDisk {
+    EphemeralDisk { sticky: block.get("sticky"), size_mb: block.get("size"), migrate: block.get("migrate") }
+}
+
+pub(crate) fn consul(block: &Block<'_>) -> Consul {
+    Consul { namespace: block.get("namespace"), cluster: block.get("cluster"), partition: block.get("partition") }
+}
+
+/// Volumes by name; of two with one name the later counts.
+fn volumes(block: &Block<'_>) -> Option<BTreeMap<String, VolumeRequest>> {
+    let volumes = block.many("volume", &["name"], |block| VolumeRequest {
+        name: block.label(0),
+        r#type: block.get("type"),
+        source: block.get("source"),
+        read_only: block.get("read_only"),
+        sticky: block.get("sticky"),
+        access_mode: block.get("access_mode"),
+        attachment_mode: block.get("attachment_mode"),
+        per_alloc: block.get("per_alloc"),
+        mount_options: block.one("mount_options", |block| CsiMountOptions {
+            fs_type: block.get("fs_type"),
+            mount_flags: block.get("mount_flags"),
+        }),
+    })?;
+    Some(volumes.into_iter().map(|volume| (volume.name.clone(), volume)).collect())
+}
+
+fn scaling(block: &Block<'_>) -> ScalingPolicy {
+    let kind: String = block.get_or("type", "horizontal".to_owned());
+    if kind != "horizontal" && !kind.is_empty() {
+        block.session.report(Problem {
+            message: format!("scaling of a group is horizontal, not {kind:?}"),
+            span: block.place("type"),
+            help: Some("leave type out".to_owned()),
+        });
+    }
+    ScalingPolicy {
+        r#type: "horizontal".to_owned(),
+        enabled: block.get("enabled"),
+        min: block.get("min"),
+        max: block.required("max"),
+        policy: block.config("policy"),
+        ..ScalingPolicy::default()
+    }
+}

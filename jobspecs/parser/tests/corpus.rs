@@ -1,0 +1,134 @@
+//! The corpus of job files and of what Nomad makes of them, when it lies beside the tree. The floors only go up.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jobspec::{Diagnostic, ParseOptions, parse};
+use serde_json::Value as Json;
+
+/// Accept files whose plain result is equal.
+const PLAIN_FLOOR: usize = 0;
+/// Reject files of stage `parse` that are refused.
+const REFUSED_FLOOR: usize = 0;
+/// Of those, the ones where the lines are the same too.
+const LINES_FLOOR: usize = 0;
+
+fn corpus() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/jobs");
+    if !path.is_dir() {
+        println!("the corpus is not here; nothing compared");
+        return None;
+    }
+    Some(path)
+}
+
+fn options(file: &Path) -> ParseOptions {
+    let vars = PathBuf::from(file.to_string_lossy().replace(".nomad.hcl", ".vars"));
+    let var_files = std::fs::read_to_string(vars).ok().map(|text| ("test.vars".to_owned(), text));
+    ParseOptions { var_files: var_files.into_iter().collect(), ..ParseOptions::default() }
+}
+
+fn read(path: &Path) -> Option<String> {
+    String::from_utf8(std::fs::read(path).ok()?).ok()
+}
+
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.to_string_lossy().ends_with(".nomad.hcl") {
+            out.push(path);
+        }
+    }
+}
+
+/// Paths that differ: a null equals an absent key, numbers compare by value.
+fn differences(ours: &Json, theirs: &Json, path: &str, out: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Json::Object(a), Json::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let (a, b) = (a.get(key).unwrap_or(&Json::Null), b.get(key).unwrap_or(&Json::Null));
+                differences(a, b, &format!("{path}.{key}"), out);
+            }
+        }
+        (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+            for (at, (a, b)) in a.iter().zip(b).enumerate() {
+                differences(a, b, &format!("{path}[{at}]"), out);
+            }
+        }
+        (Json::Number(a), Json::Number(b)) if a.as_f64() == b.as_f64() => {}
+        (a, b) if a == b => {}
+        (a, b) => out.push(format!("{path}: {} / {}", short(a), short(b))),
+    }
+}
+
+fn short(json: &Json) -> String {
+    json.to_string().chars().take(100).collect()
+}
+
+fn lines(found: &[Diagnostic]) -> Vec<u64> {
+    let lines: BTreeSet<u64> = found.iter().map(|one| one.line as u64).collect();
+    lines.into_iter().collect()
+}
+
+#[test]
+fn accepted_files_give_what_nomad_gives() {
+    let Some(corpus) = corpus() else { return };
+    let mut all = Vec::new();
+    files(&corpus.join("accept"), &mut all);
+    let mut equal = 0;
+    for path in &all {
+        let name = path.strip_prefix(&corpus).unwrap().display().to_string();
+        let Some(source) = read(path) else { continue };
+        let expected = std::fs::read_to_string(path.to_string_lossy().replace(".nomad.hcl", ".json")).unwrap();
+        let expected: Json = serde_json::from_str(&expected).unwrap();
+        match parse(&source, &name, &options(path)) {
+            Ok(parsed) => {
+                let mut found = Vec::new();
+                differences(&serde_json::to_value(&parsed.job).unwrap(), &expected, "", &mut found);
+                if found.is_empty() {
+                    equal += 1;
+                } else {
+                    println!("DIFF {name}\n    {}", found.into_iter().take(4).collect::<Vec<_>>().join("\n    "));
+                }
+            }
+            Err(found) => println!("FAIL {name}\n{}", found[0].render(&name, &source, false)),
+        }
+    }
+    println!("plain: {equal} of {} equal", all.len());
+    assert!(equal >= PLAIN_FLOOR, "{equal} of {} equal, there were {PLAIN_FLOOR}", all.len());
+}
+
+#[test]
+fn refused_files_are_refused_at_the_same_lines() {
+    let Some(corpus) = corpus() else { return };
+    let index: Json =
+        serde_json::from_str(&std::fs::read_to_string(corpus.join("reject/index.json")).unwrap()).unwrap();
+    let (mut refused, mut same_lines, mut total) = (0, 0, 0);
+    for case in index.as_array().unwrap().iter().filter(|case| case["stage"] == "parse") {
+        total += 1;
+        let name = case["file"].as_str().unwrap();
+        let path = corpus.join("reject").join(name);
+        let Some(source) = read(&path) else {
+            refused += 1;
+            continue;
+        };
+        match parse(&source, name, &options(&path)) {
+            Ok(_) => println!("ACCEPTED {name}: {}", case["wrong"]),
+            Err(found) => {
+                refused += 1;
+                let wanted: Vec<u64> = case["lines"].as_array().unwrap().iter().filter_map(Json::as_u64).collect();
+                if wanted.is_empty() || lines(&found) == wanted || case.get("any_of_lines").is_some() {
+                    same_lines += 1;
+                } else {
+                    println!("LINES {name}: {:?} instead of {wanted:?}: {}", lines(&found), found[0].message);
+                }
+            }
+        }
+    }
+    println!("parse: {refused} of {total} refused, {same_lines} at the same lines");
+    assert!(refused >= REFUSED_FLOOR && same_lines >= LINES_FLOOR, "{refused} refused, {same_lines} same lines");
+}
