@@ -72,6 +72,11 @@ impl GoDuration {
         GoDuration(millis * 1_000_000)
     }
 
+    /// This span and another; saturates.
+    pub fn plus(self, other: GoDuration) -> GoDuration {
+        GoDuration(self.0.saturating_add(other.0))
+    }
+
     /// The span for timers; a negative one is zero.
     pub fn to_std(self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))

@@ -109,6 +109,11 @@ impl Changes {
         touched.evals.iter().for_each(|id| ring(&Topic::Eval(*id)));
     }
 
+    /// Wakes everybody: the whole state was replaced.
+    pub(crate) fn wake_all(&self) {
+        self.bells.lock().values().for_each(|bell| bell.notify.notify_waiters());
+    }
+
     /// How many topics somebody waits for.
     pub fn topics(&self) -> usize {
         self.bells.lock().len()

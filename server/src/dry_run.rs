@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use model::evaluation::Plan;
+use model::id::{JobKey, Seed};
 use model::job::Job;
-use state::StoredJob;
+use model::time::Timestamp;
+use scheduler::NodeTable;
+use state::{Command, Op, Reply, State, StoredJob};
+
+use crate::leader::planner::plan_one;
 
 /// What a job would do if it were registered now.
 #[derive(Clone, Debug)]
@@ -17,4 +22,25 @@ pub struct DryRun {
     pub after: Arc<Job>,
     /// The state's index that this was computed at.
     pub index: u64,
+}
+
+/// Registers `job` in a copy of `state` and plans it there.
+pub(crate) fn run(state: &State, job: Box<Job>, now: Timestamp, seed: Seed) -> DryRun {
+    let index = state.index();
+    let key = JobKey::new(job.namespace.as_deref().unwrap_or("default"), job.id.as_deref().unwrap_or_default());
+    let before = state.job(&key);
+    let unchanged = Arc::new(job.as_ref().clone());
+    let mut copy = state.clone();
+    let op = Op::RegisterJob { job, submission: None, enforce: None, eval_priority: 0 };
+    let outcome = copy.apply(index + 1, &Command { at: now, seed, op });
+    let after = copy.job(&key).map_or(unchanged, |stored| stored.document.clone());
+    let eval = match outcome.reply {
+        Reply::Job(written) => written.eval_id.and_then(|id| copy.eval(id)),
+        _ => None,
+    };
+    let plan = eval.map_or_else(Plan::default, |eval| {
+        let table = NodeTable::of(copy.nodes().map(Arc::as_ref), copy.allocs().map(Arc::as_ref));
+        plan_one(&table, &copy, &eval, now, seed.child(0))
+    });
+    DryRun { plan, before, after, index }
 }

@@ -16,7 +16,8 @@ use crate::dry_run::DryRun;
 use crate::leader::Leader;
 use crate::local_client::LocalClient;
 use crate::metrics::Metrics;
-use crate::raft::{Log, LogError, LogOptions, Observers};
+use crate::observers::Observers;
+use crate::raft::{Log, LogError, LogOptions};
 
 /// A write that is durable and applied.
 #[derive(Clone, Debug)]
@@ -90,14 +91,18 @@ impl Server {
         let catalog = Arc::new(CatalogView::default());
         let metrics = Arc::new(Metrics::default());
         let leader = Arc::new(Leader::new(&config));
-        let observers =
-            Observers { changes: changes.clone(), catalog: catalog.clone(), leader: leader.clone(), metrics: metrics.clone() };
+        let observers = Arc::new(Observers {
+            changes: changes.clone(),
+            catalog: catalog.clone(),
+            leader: leader.clone(),
+            metrics: metrics.clone(),
+        });
         let options = LogOptions {
             path: path.clone(),
             snapshot_every: config.snapshot_every,
             advertise_rpc: config.advertise_rpc.clone(),
         };
-        let log = Log::open(options, observers)
+        let log = Log::open(options, observers, metrics.clone())
             .await
             .map_err(|cause| StartError::Log { path: path.display().to_string(), cause })?;
         let loops = leader.clone().run(log.clone(), metrics.clone(), config.clone());

@@ -1,0 +1,10 @@
+//! Whether there is garbage, pure. What exactly goes is decided where it is applied.
+
+use model::time::Timestamp;
+use state::State;
+
+/// Whether anything has ended before `before`, so that a collection is worth a log entry.
+pub fn worth_it(state: &State, before: Timestamp) -> bool {
+    state.evals().any(|eval| eval.status.is_terminal() && eval.modify_time < before)
+        || state.allocs().any(|alloc| alloc.is_terminal() && !alloc.is_live() && alloc.modify_time < before)
+}

@@ -1,0 +1,218 @@
+//! What only the leader does. The loops start with leadership and end with it; all they know is derived from the state.
+//!
+//! Each loop is a thin runtime around a pure core: [`planner`], [`heartbeats`], [`gc`]. A wake-up says "look": what is
+//! to be done is read from the state.
+
+pub mod gc;
+pub mod heartbeats;
+pub mod planner;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::id::NodeId;
+use model::node::NodeStatus;
+use model::time::{GoDuration, Timestamp};
+use parking_lot::Mutex;
+use state::{Op, Reply, State, Touched};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::config::ServerConfig;
+use crate::metrics::Metrics;
+use crate::raft::Log;
+use crate::server::{Committed, ProposeError, command, new_seed, now};
+use heartbeats::Heartbeats;
+use planner::{Planner, Round};
+
+/// The longest sleep of a loop without a deadline.
+const LONG: Duration = Duration::from_secs(3600);
+/// The shortest sleep of the heartbeat loop, so that many nodes do not make many wake-ups.
+const COARSE: Duration = Duration::from_millis(250);
+/// How long a loop waits before it tries again what the log did not take.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the loops share with the rest of the server.
+pub struct Leader {
+    ttl: GoDuration,
+    grace: GoDuration,
+    started: Instant,
+    /// What was committed since the planner looked; none while nobody plans.
+    news: Mutex<Option<Touched>>,
+    news_bell: Notify,
+    heartbeats: Mutex<Heartbeats>,
+    heartbeats_bell: Notify,
+}
+
+impl Leader {
+    /// Nothing runs yet.
+    pub fn new(config: &ServerConfig) -> Leader {
+        Leader {
+            ttl: config.heartbeat_ttl.max(GoDuration::from_secs(1)),
+            grace: config.heartbeat_grace.max(GoDuration(0)),
+            started: Instant::now(),
+            news: Mutex::new(None),
+            news_bell: Notify::new(),
+            heartbeats: Mutex::new(Heartbeats::default()),
+            heartbeats_bell: Notify::new(),
+        }
+    }
+
+    /// Hands a batch of committed changes to the planner, if there is one.
+    pub fn applied(&self, touched: &Touched) {
+        if let Some(news) = self.news.lock().as_mut() {
+            news.merge(touched.clone());
+            self.news_bell.notify_one();
+        }
+    }
+
+    /// A node spoke up. Answers with the time within which it must do so again.
+    pub fn beat(&self, node: NodeId) -> GoDuration {
+        let mut heartbeats = self.heartbeats.lock();
+        let was_alone = heartbeats.is_empty();
+        heartbeats.beat(node, self.monotonic(), self.ttl.plus(self.grace));
+        if was_alone {
+            self.heartbeats_bell.notify_one();
+        }
+        self.ttl
+    }
+
+    /// Runs the loops whenever this server leads, until the log ends.
+    pub async fn run(self: Arc<Self>, log: Log, metrics: Arc<Metrics>, config: ServerConfig) {
+        let mut leadership = log.leadership();
+        loop {
+            if leadership.wait_for(|current| current.leads).await.is_err() {
+                return;
+            }
+            tracing::info!("leadership starts");
+            let lost = async {
+                // A closed channel means that the log has ended.
+                let _ = leadership.wait_for(|current| !current.leads).await;
+            };
+            tokio::select! {
+                () = lost => {}
+                () = self.plan(&log, &metrics) => {}
+                () = self.watch_heartbeats(&log, &metrics) => {}
+                () = collect_garbage(&log, &config) => {}
+            }
+            *self.news.lock() = None;
+            tracing::info!("leadership ends");
+        }
+    }
+
+    async fn plan(&self, log: &Log, metrics: &Metrics) {
+        // From here on news are kept; the state is loaded afterwards, so nothing falls between.
+        *self.news.lock() = Some(Touched::default());
+        let mut planner = Planner::of(&log.state());
+        loop {
+            let touched = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
+            let state = log.state();
+            planner.absorb(&state, &touched);
+            let began = std::time::Instant::now();
+            let round = planner.plan(&state, now(), new_seed());
+            if round.is_empty() {
+                drop(state);
+                self.sleep_until_news(planner.next_deadline()).await;
+                continue;
+            }
+            metrics.planning_nanos.add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            metrics.evals_planned.add(round.plans.len() as u64);
+            drop(state);
+            let receipt = round.receipt();
+            match submit(log, round, metrics).await {
+                Ok(()) => planner.committed(&log.state(), &receipt),
+                Err(cause) => {
+                    tracing::warn!(%cause, "plans were not written; planning anew");
+                    tokio::time::sleep(RETRY).await;
+                    *self.news.lock() = Some(Touched::default());
+                    planner = Planner::of(&log.state());
+                }
+            }
+        }
+    }
+
+    async fn sleep_until_news(&self, deadline: Option<Timestamp>) {
+        let sleep = deadline.map_or(LONG, |at| at.since(now()).to_std().min(LONG));
+        // Either way the next step is to look.
+        let _ = tokio::time::timeout(sleep, self.news_bell.notified()).await;
+    }
+
+    async fn watch_heartbeats(&self, log: &Log, metrics: &Metrics) {
+        let expected: Vec<NodeId> = {
+            let state = log.state();
+            state.nodes().filter(|node| node.status != NodeStatus::Down).map(|node| node.id).collect()
+        };
+        let ttl = self.ttl.plus(self.grace);
+        self.heartbeats.lock().restart(expected.into_iter(), self.monotonic(), ttl);
+        loop {
+            let silent = self.heartbeats.lock().step(self.monotonic());
+            for node in silent {
+                metrics.heartbeats_missed.incr();
+                if let Err(cause) = self.mark_down(log, node).await {
+                    tracing::warn!(%node, %cause, "cannot mark a silent node as down; trying again");
+                    self.heartbeats.lock().beat(node, self.monotonic(), GoDuration::from_secs(1));
+                }
+            }
+            let deadline = self.heartbeats.lock().next_deadline();
+            let sleep = deadline.map_or(LONG, |at| at.since(self.monotonic()).to_std().max(COARSE));
+            // Either way the next step is to look.
+            let _ = tokio::time::timeout(sleep, self.heartbeats_bell.notified()).await;
+        }
+    }
+
+    async fn mark_down(&self, log: &Log, id: NodeId) -> Result<(), ProposeError> {
+        match log.state().node(id) {
+            None => return Ok(()),
+            Some(node) if node.status == NodeStatus::Down => return Ok(()),
+            Some(node) => tracing::warn!(%id, name = node.name, "node missed its heartbeat"),
+        }
+        let description = format!("no heartbeat within {}", self.ttl.plus(self.grace));
+        log.propose(command(Op::UpdateNodeStatus { id, status: NodeStatus::Down, description })).await.map(drop)
+    }
+
+    /// Time since this process started: unlike the wall clock it never jumps, so a changed clock expires nobody.
+    fn monotonic(&self) -> Timestamp {
+        Timestamp(i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Writes a round; both parts usually share one log entry.
+async fn submit(log: &Log, round: Round, metrics: &Metrics) -> Result<(), ProposeError> {
+    let Round { plans, overtaken } = round;
+    metrics.plans_submitted.add(plans.len() as u64);
+    let apply = async {
+        if plans.is_empty() {
+            return Ok(None);
+        }
+        log.propose(command(Op::ApplyPlans { plans })).await.map(Some)
+    };
+    let cancel = async {
+        if overtaken.is_empty() {
+            return Ok(None);
+        }
+        log.propose(command(Op::UpdateEvals { evals: overtaken })).await.map(Some)
+    };
+    let (applied, cancelled) = futures_util::future::join(apply, cancel).await;
+    cancelled?;
+    if let Some(Committed { reply: Reply::Plans(drops), .. }) = applied? {
+        let dropped: usize = drops.iter().map(|plan| plan.dropped.len()).sum();
+        metrics.placements_dropped.add(dropped as u64);
+    }
+    Ok(())
+}
+
+async fn collect_garbage(log: &Log, config: &ServerConfig) {
+    let interval = config.gc_interval.max(GoDuration::from_secs(1)).to_std();
+    loop {
+        tokio::time::sleep(interval).await;
+        let before = Timestamp(now().0.saturating_sub(config.gc_threshold.0));
+        let state: Arc<State> = log.state();
+        if !gc::worth_it(&state, before) {
+            continue;
+        }
+        drop(state);
+        if let Err(cause) = log.propose(command(Op::Gc { before, force: false })).await {
+            tracing::warn!(%cause, "garbage was not collected");
+        }
+    }
+}

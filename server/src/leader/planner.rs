@@ -1,0 +1,234 @@
+//! The planner, pure: committed changes in, rounds of plans out. It owns the node table and the queues of evaluations.
+//!
+//! Everything it holds is derived from the state: [`Planner::of`] makes it anew when leadership starts or a round was
+//! lost, [`Planner::absorb`] keeps it up with what was committed. Within a round, the plans that were made are already
+//! in the table, so that later ones build on them; [`Planner::committed`] then puts the rows as they were applied.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::allocation::{Allocation, DesiredStatus};
+use model::compiled::CompiledJob;
+use model::evaluation::{EvalStatus, Evaluation, Plan};
+use model::id::{AllocId, EvalId, NodeId, Seed};
+use model::job::Job;
+use model::time::Timestamp;
+use scheduler::blocked::BlockedEvals;
+use scheduler::queue::EvalQueue;
+use scheduler::{JobView, NodeTable, schedule};
+use state::{State, StoredJob, Table, Touched};
+
+/// The most plans in one round.
+const MAX_PLANS: usize = 256;
+/// A round takes no further evaluation once it changes this many allocations.
+const MAX_CHANGES: usize = 1024;
+
+/// What is to be written after one look at the queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Round {
+    /// Decisions, in the order in which they were made.
+    pub plans: Vec<Plan>,
+    /// Evaluations that others have overtaken, as cancelled.
+    pub overtaken: Vec<Evaluation>,
+}
+
+impl Round {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.plans.is_empty() && self.overtaken.is_empty()
+    }
+
+    /// Splits off what [`Planner::committed`] needs to know, so that the plans can be given away.
+    pub fn receipt(&self) -> Receipt {
+        let evals = self.plans.iter().map(|plan| (plan.eval.id, plan.base_index)).collect();
+        let allocs = self.plans.iter().flat_map(allocs_of).collect();
+        Receipt { evals, allocs }
+    }
+}
+
+/// What a proposed round was about.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    evals: Vec<(EvalId, u64)>,
+    allocs: BTreeSet<AllocId>,
+}
+
+fn allocs_of(plan: &Plan) -> impl Iterator<Item = AllocId> {
+    let stops = plan.stops.iter().map(|stop| stop.id);
+    stops.chain(plan.placements.iter().chain(&plan.in_place).map(|alloc| alloc.id))
+}
+
+/// The planner's view of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Planner {
+    table: NodeTable,
+    queue: EvalQueue,
+    blocked: BlockedEvals,
+    overtaken: Vec<Evaluation>,
+}
+
+impl Planner {
+    /// The planner for `state`. Blocked evaluations are looked at once: what would have woken them was perhaps missed.
+    pub fn of(state: &State) -> Planner {
+        let nodes = state.nodes().map(Arc::as_ref);
+        let allocs = state.allocs().map(Arc::as_ref);
+        let mut planner = Planner { table: NodeTable::of(nodes, allocs), ..Planner::default() };
+        let mut open: Vec<&Arc<Evaluation>> = state.evals().filter(|eval| !eval.status.is_terminal()).collect();
+        open.sort_by_key(|eval| (eval.create_index, eval.id));
+        for eval in open {
+            planner.queue.enqueue(pending(eval));
+        }
+        planner
+    }
+
+    /// Takes over what was committed. `state` is at least as new as what `touched` tells of.
+    pub fn absorb(&mut self, state: &State, touched: &Touched) {
+        let mut roomier: BTreeSet<NodeId> = BTreeSet::new();
+        for id in &touched.allocs {
+            if let Some(node) = self.absorb_alloc(state, *id) {
+                roomier.insert(node);
+            }
+        }
+        if touched.tables.contains(&Table::Nodes) {
+            for id in &touched.nodes {
+                match state.node(*id) {
+                    Some(node) => self.table.apply_node(&node),
+                    None => self.table.remove_node(*id),
+                }
+                roomier.insert(*id);
+            }
+        }
+        for id in &touched.evals {
+            self.absorb_eval(state, *id);
+        }
+        for node in roomier {
+            for eval in self.blocked.node_changed(&self.table, node, state.index()) {
+                self.queue.enqueue(eval);
+            }
+        }
+    }
+
+    /// Puts one row into the table; answers with its node when room may have become free there.
+    fn absorb_alloc(&mut self, state: &State, id: AllocId) -> Option<NodeId> {
+        match state.alloc(id) {
+            Some(alloc) => {
+                self.table.apply_alloc(&alloc);
+                (!alloc.is_live()).then_some(alloc.node_id)
+            }
+            None => {
+                self.table.remove_alloc(id);
+                None
+            }
+        }
+    }
+
+    fn absorb_eval(&mut self, state: &State, id: EvalId) {
+        match state.eval(id) {
+            Some(eval) if eval.status == EvalStatus::Pending => self.queue.enqueue(eval.as_ref().clone()),
+            Some(eval) if eval.status == EvalStatus::Blocked => self.block(state, &eval),
+            Some(_) | None => {
+                self.queue.remove(id);
+                self.blocked.remove(id);
+            }
+        }
+    }
+
+    fn block(&mut self, state: &State, eval: &Evaluation) {
+        let Some(job) = state.job(&eval.job) else {
+            self.overtaken.push(cancelled(eval, "the job is gone"));
+            return;
+        };
+        let outcome = self.blocked.block(eval.clone(), &job.compiled, &self.table);
+        if let Some(replaced) = outcome.replaced.filter(|replaced| replaced.id != eval.id) {
+            self.overtaken.push(cancelled(&replaced, &format!("overtaken by evaluation {}", eval.id)));
+        }
+        if let Some(woken) = outcome.woken {
+            self.queue.enqueue(woken);
+        }
+    }
+
+    /// Plans what is ready, up to the bounds of a round. The plans are in the table as if they had been applied;
+    /// [`Planner::committed`] or a new planner must follow.
+    pub fn plan(&mut self, state: &State, now: Timestamp, seed: Seed) -> Round {
+        let mut round = Round::default();
+        let mut changes = 0;
+        while round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
+            let Some(eval) = self.queue.dequeue(now) else { break };
+            let plan = plan_one(&self.table, state, &eval, now, seed.child(round.plans.len() as u64));
+            if let Some(blocked) = self.blocked.job_changed(&eval.job).filter(|blocked| blocked.id != eval.id) {
+                self.overtaken.push(cancelled(&blocked, &format!("overtaken by evaluation {}", eval.id)));
+            }
+            changes += plan.stops.len() + plan.placements.len() + plan.in_place.len();
+            self.assume(state, &plan);
+            round.plans.push(plan);
+        }
+        round.overtaken = std::mem::take(&mut self.overtaken);
+        let planned: BTreeSet<EvalId> = round.plans.iter().map(|plan| plan.eval.id).collect();
+        round.overtaken.retain(|eval| !planned.contains(&eval.id));
+        round
+    }
+
+    /// Puts a plan into the table as if it had been applied.
+    fn assume(&mut self, state: &State, plan: &Plan) {
+        for stop in plan.stops.iter().filter(|stop| stop.followup_eval_id.is_none()) {
+            let Some(alloc) = state.alloc(stop.id) else { continue };
+            let mut stopped = Allocation::clone(&alloc);
+            stopped.desired_status = DesiredStatus::Stop;
+            stopped.client_status = stop.client_status.unwrap_or(stopped.client_status);
+            self.table.apply_alloc(&stopped);
+        }
+        plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc));
+    }
+
+    /// A round was applied: the rows as they are now replace what was assumed, and its evaluations are done. The next
+    /// [`Planner::absorb`] must include the changes of the round.
+    pub fn committed(&mut self, state: &State, receipt: &Receipt) {
+        for id in &receipt.allocs {
+            self.absorb_alloc(state, *id);
+        }
+        for (id, base_index) in &receipt.evals {
+            let answered = self.queue.done(*id, *base_index);
+            self.overtaken.extend(answered);
+        }
+    }
+
+    /// When the next delayed evaluation becomes ready.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.queue.next_deadline()
+    }
+
+    /// Evaluations that wait for their turn or time, and evaluations that wait for room.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.queue.len(), self.blocked.len())
+    }
+
+    /// The node table as it stands.
+    pub fn table(&self) -> &NodeTable {
+        &self.table
+    }
+}
+
+/// Runs the scheduler for one evaluation on the state as it is.
+pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
+    let stored: Option<Arc<StoredJob>> = state.job(&eval.job);
+    let create_index = stored.as_ref().map_or(0, |job| job.compiled.create_index);
+    let version = |number: u64| state.job_version(&eval.job, create_index, number);
+    let old_versions = |number: u64| -> Option<Arc<CompiledJob>> { version(number).map(|job| job.compiled.clone()) };
+    let documents = |number: u64| -> Option<Arc<Job>> { version(number).map(|job| job.document.clone()) };
+    let view = JobView {
+        job: stored.as_ref().map(|job| job.compiled.as_ref()),
+        key: &eval.job,
+        allocs: state.allocs_of_job(&eval.job).map(Arc::as_ref).collect(),
+        old_versions: &old_versions,
+        documents: &documents,
+    };
+    schedule(table, &view, eval, now, seed, state.index())
+}
+
+fn pending(eval: &Evaluation) -> Evaluation {
+    Evaluation { status: EvalStatus::Pending, ..eval.clone() }
+}
+
+fn cancelled(eval: &Evaluation, why: &str) -> Evaluation {
+    Evaluation { status: EvalStatus::Cancelled, status_description: why.to_owned(), ..eval.clone() }
+}

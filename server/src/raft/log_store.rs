@@ -1,0 +1,245 @@
+//! The log as openraft wants it: votes and entries go to the writer thread, a short tail stays in memory to be applied.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader, StorageIOError};
+use parking_lot::Mutex;
+
+use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
+use super::writer::{Request, Writer};
+
+/// Durable entries kept in memory: those that were just written and are about to be applied.
+const TAIL_ENTRIES: usize = 8;
+/// The most bytes that one read brings into memory.
+const READ_BYTES: usize = 8 << 20;
+
+/// A handle on the log; clones are the same log.
+#[derive(Clone)]
+pub struct LogStore {
+    path: PathBuf,
+    writer: Writer,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What is known without reading the disk.
+struct Shared {
+    tail: BTreeMap<u64, Entry>,
+    last: Option<LogId>,
+    purged: Option<LogId>,
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    snapshot: Option<SnapshotRecord>,
+    reader: rusqlite::Connection,
+}
+
+impl LogStore {
+    /// Opens or makes the database.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn open(path: &Path) -> Result<LogStore, DatabaseError> {
+        let connection = database::open(path)?;
+        let purged: Option<LogId> = database::read_single(&connection, PURGED)?;
+        let shared = Shared {
+            tail: BTreeMap::new(),
+            last: database::last_log_id(&connection)?.or(purged),
+            purged,
+            vote: database::read_single(&connection, VOTE)?,
+            committed: database::read_single(&connection, COMMITTED)?,
+            snapshot: database::read_single(&connection, SNAPSHOT)?,
+            reader: database::connect(path)?,
+        };
+        let writer = Writer::start(connection)?;
+        Ok(LogStore { path: path.to_owned(), writer, shared: Arc::new(Mutex::new(shared)) })
+    }
+
+    /// The last entry, if there was ever any.
+    pub fn last(&self) -> Option<LogId> {
+        self.shared.lock().last
+    }
+
+    /// The current snapshot with its bytes, if there is one.
+    pub fn read_snapshot(&self) -> Result<Option<(SnapshotRecord, Vec<u8>)>, DatabaseError> {
+        let record = self.shared.lock().snapshot.clone();
+        let Some(record) = record else { return Ok(None) };
+        // A connection of its own, so that a long read holds up nobody.
+        let data = database::read_snapshot(&database::connect(&self.path)?, &record)?;
+        Ok(Some((record, data)))
+    }
+
+    /// Writes a snapshot part by part, so that entries go in between, and makes it the current one.
+    pub async fn write_snapshot(&self, meta: super::types::SnapshotMeta, data: &[u8]) -> Result<(), DatabaseError> {
+        const PART: usize = 256 * 1024;
+        let generation = self.shared.lock().snapshot.as_ref().map_or(1, |old| old.generation + 1);
+        for (part, bytes) in data.chunks(PART).enumerate() {
+            let part = i64::try_from(part).unwrap_or(i64::MAX);
+            self.writer.ask(|done| Request::SnapshotPart(generation, part, bytes.to_vec(), done)).await?;
+        }
+        let record = SnapshotRecord { meta, generation, size: data.len() as u64 };
+        self.writer.ask(|done| Request::SnapshotReady(Box::new(record.clone()), done)).await?;
+        self.shared.lock().snapshot = Some(record);
+        Ok(())
+    }
+
+    /// Writes what is queued and ends the writer.
+    pub async fn close(&self) {
+        // A writer that has ended already has nothing left to write.
+        let _ = self.writer.ask(Request::Stop).await;
+    }
+
+    fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, DatabaseError> {
+        let shared = self.shared.lock();
+        let in_memory = shared.tail.first_key_value().map_or(u64::MAX, |(index, _)| *index);
+        let mut entries = Vec::new();
+        if from < in_memory.min(to) {
+            let wanted = to.min(in_memory);
+            entries = database::read_log(&shared.reader, from, wanted, READ_BYTES)?;
+            let complete = entries.last().is_some_and(|entry| entry.log_id.index + 1 == wanted);
+            if in_memory >= to || !complete {
+                return Ok(entries);
+            }
+        }
+        if from.max(in_memory) < to {
+            entries.extend(shared.tail.range(from.max(in_memory)..to).map(|(_, entry)| entry.clone()));
+        }
+        Ok(entries)
+    }
+}
+
+/// Drops what is durable from the front of the tail, but for the last few.
+fn trim(shared: &mut Shared, durable: Option<u64>) {
+    let Some(durable) = durable else { return };
+    while shared.tail.len() > TAIL_ENTRIES
+        && let Some(first) = shared.tail.first_entry()
+        && *first.key() <= durable
+    {
+        first.remove();
+    }
+}
+
+fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(from) => *from,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(to) => *to,
+        Bound::Unbounded => u64::MAX,
+    };
+    (from, to)
+}
+
+fn write_failed(cause: DatabaseError) -> StorageError {
+    StorageIOError::write_logs(&cause).into()
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let (from, to) = bounds(&range);
+        let mut entries: Vec<Entry> = Vec::new();
+        // Reads are bounded; openraft wants the whole range here.
+        loop {
+            let next = entries.last().map_or(from, |entry| entry.log_id.index + 1);
+            if next >= to {
+                return Ok(entries);
+            }
+            let more = self.entries(next, to).map_err(|cause| StorageIOError::read_logs(&cause))?;
+            if more.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(more);
+        }
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        Ok(self.entries(start, end).map_err(|cause| StorageIOError::read_logs(&cause))?)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = LogStore;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let shared = self.shared.lock();
+        Ok(LogState { last_purged_log_id: shared.purged, last_log_id: shared.last })
+    }
+
+    async fn get_log_reader(&mut self) -> LogStore {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let saved = self.writer.ask(|done| Request::Vote(*vote, done)).await;
+        saved.map_err(|cause| StorageIOError::write_vote(&cause))?;
+        self.shared.lock().vote = Some(*vote);
+        Ok(())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        Ok(self.shared.lock().vote)
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        self.shared.lock().committed = committed;
+        if let Some(log_id) = committed {
+            self.writer.send(Request::Committed(log_id));
+        }
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.shared.lock().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        {
+            let mut shared = self.shared.lock();
+            for entry in &entries {
+                shared.last = Some(entry.log_id);
+                shared.tail.insert(entry.log_id.index, entry.clone());
+            }
+            trim(&mut shared, self.writer.durable());
+        }
+        self.writer.send(Request::Append(entries, callback));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.writer.ask(|done| Request::Truncate(log_id.index, done)).await.map_err(write_failed)?;
+        let mut shared = self.shared.lock();
+        shared.tail.split_off(&log_id.index);
+        // What is left ends in the tail, or, when that is empty, on disk.
+        let before = match shared.tail.last_key_value() {
+            Some((_, entry)) => Some(entry.log_id),
+            None => database::last_log_id(&shared.reader).map_err(write_failed)?,
+        };
+        shared.last = before.or(shared.purged);
+        Ok(())
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        {
+            let mut shared = self.shared.lock();
+            shared.purged = Some(log_id);
+            shared.last = shared.last.max(Some(log_id));
+            shared.tail = shared.tail.split_off(&(log_id.index + 1));
+        }
+        self.writer.ask(|done| Request::Purge(log_id, done)).await.map_err(write_failed)
+    }
+}

@@ -1,0 +1,146 @@
+//! The proposal batcher: whatever waits while one entry is being written becomes the next entry.
+//!
+//! openraft 0.9 syncs the disk once per write it is given, so the number of commands in an entry is what makes writes
+//! fast. One entry is in flight at a time; commands are applied in the order in which they were sent here.
+
+use openraft::error::{ClientWriteError, RaftError};
+use state::{Command, Reply};
+use tokio::sync::{mpsc, oneshot};
+
+use super::types::{Batch, Raft, encode_command};
+use crate::metrics::Metrics;
+use crate::server::{Committed, ProposeError};
+
+/// The most commands in one entry.
+const MAX_COMMANDS: usize = 1024;
+/// The most bytes in one entry, unless one command alone is larger.
+const MAX_BYTES: usize = 1 << 20;
+/// Commands that wait before senders have to.
+const QUEUE: usize = 4096;
+
+/// A command on its way into the log.
+struct Proposal {
+    command: Command,
+    encoded: Vec<u8>,
+    answer: oneshot::Sender<Result<Committed, ProposeError>>,
+}
+
+/// The sending side; clones share one queue.
+#[derive(Clone)]
+pub struct Proposals {
+    queue: mpsc::Sender<Proposal>,
+}
+
+impl Proposals {
+    /// Starts the batcher; it ends when the last clone is dropped or the log ends.
+    pub fn start(raft: Raft, metrics: std::sync::Arc<Metrics>) -> (Proposals, tokio::task::JoinHandle<()>) {
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        (Proposals { queue }, tokio::spawn(run(raft, receiver, metrics)))
+    }
+
+    /// Sends a command and waits until it is durable and applied.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
+        let encoded = encode_command(&command).map_err(|cause| ProposeError::Log(cause.to_string()))?;
+        let (answer, committed) = oneshot::channel();
+        self.queue
+            .send(Proposal { command, encoded, answer })
+            .await
+            .map_err(|_| ProposeError::ShuttingDown)?;
+        committed.await.unwrap_or(Err(ProposeError::ShuttingDown))
+    }
+}
+
+async fn run(raft: Raft, mut queue: mpsc::Receiver<Proposal>, metrics: std::sync::Arc<Metrics>) {
+    let mut waiting: std::collections::VecDeque<Proposal> = std::collections::VecDeque::new();
+    let mut fresh = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            if queue.recv_many(&mut fresh, MAX_COMMANDS).await == 0 {
+                return;
+            }
+        } else {
+            while waiting.len() + fresh.len() < MAX_COMMANDS
+                && let Ok(proposal) = queue.try_recv()
+            {
+                fresh.push(proposal);
+            }
+        }
+        waiting.extend(fresh.drain(..));
+        write(&raft, take_batch(&mut waiting), &metrics).await;
+    }
+}
+
+/// The next entry's worth from the front.
+fn take_batch(waiting: &mut std::collections::VecDeque<Proposal>) -> Vec<Proposal> {
+    let mut bytes = 0;
+    let count = waiting
+        .iter()
+        .take(MAX_COMMANDS)
+        .take_while(|proposal| {
+            bytes += proposal.encoded.len();
+            bytes <= MAX_BYTES
+        })
+        .count();
+    waiting.drain(..count.max(1).min(waiting.len())).collect()
+}
+
+async fn write(raft: &Raft, batch: Vec<Proposal>, metrics: &Metrics) {
+    let mut parts = Vec::with_capacity(batch.len());
+    let mut answers = Vec::with_capacity(batch.len());
+    for proposal in batch {
+        parts.push((proposal.command, proposal.encoded));
+        answers.push(proposal.answer);
+    }
+    metrics.batches_proposed.incr();
+    match raft.client_write(Batch::join(parts)).await {
+        Ok(response) => answer_all(answers, response.data.replies),
+        Err(cause) => {
+            let error = explain(cause);
+            // A sender that has gone away does not want its answer.
+            answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone()))));
+        }
+    }
+}
+
+fn answer_all(answers: Vec<oneshot::Sender<Result<Committed, ProposeError>>>, replies: Vec<(u64, Reply)>) {
+    for (answer, (index, reply)) in answers.into_iter().zip(replies) {
+        drop(answer.send(Ok(Committed { index, reply })));
+    }
+}
+
+fn explain(cause: RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -> ProposeError {
+    match cause {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
+            ProposeError::NotLeader { leader: forward.leader_node.map(|node| node.addr) }
+        }
+        RaftError::APIError(other) => ProposeError::Log(other.to_string()),
+        RaftError::Fatal(openraft::error::Fatal::Stopped) => ProposeError::ShuttingDown,
+        RaftError::Fatal(other) => ProposeError::Log(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proposal(size: usize) -> Proposal {
+        let op = state::Op::Gc { before: model::time::Timestamp(0), force: false };
+        Proposal { command: crate::server::command(op), encoded: vec![0; size], answer: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn batches_are_bounded_by_number_and_bytes_and_never_empty() {
+        let mut waiting: std::collections::VecDeque<_> = (0..MAX_COMMANDS + 5).map(|_| proposal(10)).collect();
+        assert_eq!(take_batch(&mut waiting).len(), MAX_COMMANDS);
+        assert_eq!(take_batch(&mut waiting).len(), 5);
+        let mut waiting: std::collections::VecDeque<_> =
+            [2 * MAX_BYTES, MAX_BYTES / 2, MAX_BYTES / 2, 1].into_iter().map(proposal).collect();
+        assert_eq!(take_batch(&mut waiting).len(), 1);
+        assert_eq!(take_batch(&mut waiting).len(), 2);
+        assert_eq!(take_batch(&mut waiting).len(), 1);
+        assert!(take_batch(&mut waiting).is_empty());
+    }
+}

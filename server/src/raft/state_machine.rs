@@ -1,0 +1,197 @@
+//! Committed entries go through `state::apply`; once per round of entries the new state is published and listeners told.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use openraft::storage::{RaftStateMachine, Snapshot};
+use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
+use state::{State, Touched};
+
+use super::database::DatabaseError;
+use super::log_store::LogStore;
+use super::types::{Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
+
+/// Told of every round of applied commands, after the new state has been published. Must be quick: the log waits.
+pub trait Listener: Send + Sync + 'static {
+    /// `state` is the new state, `touched` all that the round changed, `commands` how many were applied.
+    fn applied(&self, state: &Arc<State>, touched: &Touched, commands: u64);
+
+    /// The whole state was replaced by a snapshot.
+    fn replaced(&self, state: &Arc<State>);
+
+    /// A snapshot was taken.
+    fn snapshot_taken(&self) {}
+}
+
+/// The state with the place in the log that it reflects.
+pub struct StateMachine {
+    state: State,
+    published: Arc<ArcSwap<State>>,
+    last_applied: Option<LogId>,
+    membership: StoredMembership,
+    log: LogStore,
+    listener: Arc<dyn Listener>,
+}
+
+/// Why a state cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The snapshot is not one.
+    #[error("the snapshot cannot be read: {0}")]
+    Snapshot(#[from] state::SnapshotError),
+}
+
+impl StateMachine {
+    /// The state of the newest snapshot in `log`, or an empty one. Entries after it are applied by openraft.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read.
+    pub fn restore(
+        log: LogStore,
+        published: Arc<ArcSwap<State>>,
+        listener: Arc<dyn Listener>,
+    ) -> Result<StateMachine, RestoreError> {
+        let mut machine = StateMachine {
+            state: State::default(),
+            published,
+            last_applied: None,
+            membership: StoredMembership::default(),
+            log,
+            listener,
+        };
+        if let Some((record, data)) = machine.log.read_snapshot()? {
+            machine.replace(State::from_bytes(&data)?, &record.meta);
+        }
+        Ok(machine)
+    }
+
+    fn replace(&mut self, state: State, meta: &SnapshotMeta) {
+        self.state = state;
+        self.last_applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        let published = self.publish();
+        self.listener.replaced(&published);
+    }
+
+    fn publish(&self) -> Arc<State> {
+        let state = Arc::new(self.state.clone());
+        self.published.store(state.clone());
+        state
+    }
+
+    /// Applies one entry. Every command has an index of its own, so that two writes never share one, and that stays as
+    /// it is when the log gains entries without commands.
+    fn apply_entry(&mut self, entry: Entry, touched: &mut Touched) -> Replies {
+        self.last_applied = Some(entry.log_id);
+        let mut replies = Replies::default();
+        match entry.payload {
+            EntryPayload::Blank => {}
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership);
+            }
+            EntryPayload::Normal(batch) => {
+                replies.replies.reserve(batch.commands.len());
+                for command in batch.commands.iter() {
+                    let outcome = self.state.apply(self.state.index() + 1, command);
+                    touched.merge(outcome.touched);
+                    replies.replies.push((self.state.index(), outcome.reply));
+                }
+            }
+        }
+        replies
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
+        Ok((self.last_applied, self.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Replies>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut touched = Touched::default();
+        let answers: Vec<Replies> =
+            entries.into_iter().map(|entry| self.apply_entry(entry, &mut touched)).collect();
+        let commands: usize = answers.iter().map(|answer| answer.replies.len()).sum();
+        if commands > 0 {
+            let published = self.publish();
+            self.listener.applied(&published, &touched, commands as u64);
+        }
+        Ok(answers)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder {
+            state: self.state.clone(),
+            last_applied: self.last_applied,
+            membership: self.membership.clone(),
+            log: self.log.clone(),
+            listener: self.listener.clone(),
+        }
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        Ok(Box::default())
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<Cursor<Vec<u8>>>,
+    ) -> Result<(), StorageError> {
+        let data = snapshot.into_inner();
+        let state = State::from_bytes(&data)
+            .map_err(|cause| StorageIOError::read_snapshot(Some(meta.signature()), AnyError::new(&cause)))?;
+        self.log
+            .write_snapshot(meta.clone(), &data)
+            .await
+            .map_err(|cause| StorageIOError::write_snapshot(Some(meta.signature()), &cause))?;
+        self.replace(state, meta);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
+        let found = self.log.read_snapshot().map_err(|cause| StorageIOError::read_snapshot(None, &cause))?;
+        Ok(found.map(|(record, data)| Snapshot { meta: record.meta, snapshot: Box::new(Cursor::new(data)) }))
+    }
+}
+
+/// A state as it was when the snapshot was asked for.
+pub struct SnapshotBuilder {
+    state: State,
+    last_applied: Option<LogId>,
+    membership: StoredMembership,
+    log: LogStore,
+    listener: Arc<dyn Listener>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
+        let state = self.state.clone();
+        let data = tokio::task::spawn_blocking(move || state.to_bytes())
+            .await
+            .map_err(|cause| StorageIOError::write_snapshot(None, &cause))?
+            .map_err(|cause| StorageIOError::write_snapshot(None, &cause))?;
+        let at = self.last_applied.map_or_else(|| "0".to_owned(), |id| format!("{}-{}", id.leader_id.term, id.index));
+        let meta = SnapshotMeta {
+            last_log_id: self.last_applied,
+            last_membership: self.membership.clone(),
+            snapshot_id: format!("{at}-{}", self.state.index()),
+        };
+        self.log
+            .write_snapshot(meta.clone(), &data)
+            .await
+            .map_err(|cause| StorageIOError::write_snapshot(Some(meta.signature()), &cause))?;
+        self.listener.snapshot_taken();
+        Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(data)) })
+    }
+}

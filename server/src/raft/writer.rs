@@ -1,0 +1,242 @@
+//! The only writer of the database: a thread that turns whatever has queued up into one transaction, and so one fsync.
+//!
+//! One thread and one queue keep votes and entries in the order in which the log gave them, as Raft demands.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use openraft::storage::LogFlushed;
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
+
+use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::types::{Entry, LogId, TypeConfig, Vote};
+
+/// The most requests in one transaction.
+const MAX_REQUESTS: usize = 256;
+
+/// Tells the asker that its request is on disk, or why not.
+pub type Done = oneshot::Sender<Result<(), String>>;
+
+/// What the writer is asked to do.
+pub enum Request {
+    /// Write entries; the callback is told when they are durable.
+    Append(Vec<Entry>, LogFlushed<TypeConfig>),
+    /// Write the vote.
+    Vote(Vote, Done),
+    /// Remember how far the log is committed; goes along with the next transaction, for it may be lost.
+    Committed(LogId),
+    /// Remove entries from this index on.
+    Truncate(u64, Done),
+    /// Remove entries up to this one.
+    Purge(LogId, Done),
+    /// Write one part of a snapshot that is not current yet.
+    SnapshotPart(i64, i64, Vec<u8>, Done),
+    /// Make a written snapshot the current one and remove all others.
+    SnapshotReady(Box<SnapshotRecord>, Done),
+    /// Write what is queued before this and end.
+    Stop(Done),
+}
+
+/// Whom to tell when a transaction has ended.
+enum Answer {
+    Log(LogFlushed<TypeConfig>),
+    Done(Done),
+}
+
+/// The asking side of the writer.
+#[derive(Clone)]
+pub struct Writer {
+    queue: Sender<Request>,
+    durable: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts the thread on an open database.
+    pub fn start(connection: Connection) -> Result<Writer, DatabaseError> {
+        let (queue, requests) = channel();
+        let durable = Arc::new(AtomicU64::new(u64::MAX));
+        let thread = Thread { connection, committed: None, failed: None, durable: durable.clone() };
+        std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .stack_size(512 * 1024)
+            .spawn(move || thread.run(&requests))
+            .map_err(DatabaseError::Thread)?;
+        Ok(Writer { queue, durable })
+    }
+
+    /// Queues a request. When the thread has ended, the answer's channel closes.
+    pub fn send(&self, request: Request) {
+        // A refused request drops its answer, and whoever waits for that learns of it.
+        drop(self.queue.send(request));
+    }
+
+    /// Queues a request and waits for its answer.
+    pub async fn ask(&self, make: impl FnOnce(Done) -> Request) -> Result<(), DatabaseError> {
+        let (done, answer) = oneshot::channel();
+        self.send(make(done));
+        match answer.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(cause)) => Err(DatabaseError::Closed(format!(": {cause}"))),
+            Err(_) => Err(DatabaseError::Closed(String::new())),
+        }
+    }
+
+    /// The last entry that this process has made durable, once there is one.
+    pub fn durable(&self) -> Option<u64> {
+        Some(self.durable.load(Ordering::Acquire)).filter(|index| *index != u64::MAX)
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    committed: Option<LogId>,
+    /// The first failure; after it nothing is written any more, for a hole in the log would be worse.
+    failed: Option<String>,
+    durable: Arc<AtomicU64>,
+}
+
+impl Thread {
+    fn run(mut self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let mut batch = vec![first];
+            while batch.len() < MAX_REQUESTS
+                && let Ok(request) = requests.try_recv()
+            {
+                batch.push(request);
+            }
+            let stop = batch.iter().any(|request| matches!(request, Request::Stop(_)));
+            self.write(batch, stop);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch in one transaction and answers everybody in it.
+    fn write(&mut self, batch: Vec<Request>, stop: bool) {
+        let only_marks = batch.iter().all(|request| matches!(request, Request::Committed(_)));
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut last = None;
+        let result = match self.failed.clone() {
+            Some(failed) => {
+                answers.extend(batch.into_iter().filter_map(answer_of));
+                Err(failed)
+            }
+            None if only_marks => {
+                self.committed = batch.iter().rev().find_map(mark_of).or(self.committed);
+                return;
+            }
+            None => self.transaction(batch, &mut answers, &mut last).map_err(|cause| cause.to_string()),
+        };
+        match &result {
+            Ok(()) => {
+                if let Some(index) = last {
+                    self.durable.store(index, Ordering::Release);
+                }
+            }
+            Err(cause) if self.failed.is_none() => {
+                tracing::error!(%cause, "the log cannot be written; this server stops accepting writes");
+                self.failed = Some(cause.clone());
+            }
+            Err(_) => {}
+        }
+        if stop {
+            // Only saves the next start the replay of the write-ahead log.
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        for answer in answers {
+            match answer {
+                Answer::Log(callback) => callback.log_io_completed(result.clone().map_err(std::io::Error::other)),
+                Answer::Done(done) => drop(done.send(result.clone())),
+            }
+        }
+    }
+
+    fn transaction(
+        &mut self,
+        batch: Vec<Request>,
+        answers: &mut Vec<Answer>,
+        last: &mut Option<u64>,
+    ) -> Result<(), DatabaseError> {
+        let mut outcome = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(DatabaseError::from);
+        for request in batch {
+            if outcome.is_ok() {
+                outcome = self.execute(&request, last);
+            }
+            answers.extend(answer_of(request));
+        }
+        if outcome.is_ok()
+            && let Some(committed) = self.committed.take()
+        {
+            outcome = database::write_single(&self.connection, COMMITTED, &committed);
+        }
+        match outcome {
+            Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
+            Err(cause) => {
+                // The first error is the one to tell.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(cause)
+            }
+        }
+    }
+
+    fn execute(&mut self, request: &Request, last: &mut Option<u64>) -> Result<(), DatabaseError> {
+        let connection = &self.connection;
+        match request {
+            Request::Append(entries, _) => {
+                for entry in entries {
+                    database::write_entry(connection, entry)?;
+                    *last = Some(entry.log_id.index);
+                }
+            }
+            Request::Vote(vote, _) => database::write_single(connection, VOTE, vote)?,
+            Request::Committed(log_id) => self.committed = Some(*log_id),
+            Request::Truncate(from, _) => {
+                connection.execute("DELETE FROM log WHERE position >= ?1", [*from as i64])?;
+                *last = None;
+                let below = from.checked_sub(1).unwrap_or(u64::MAX);
+                // Entries that take the place of the removed ones are not durable yet.
+                let _ = self.durable.fetch_update(Ordering::AcqRel, Ordering::Acquire, |durable| {
+                    (durable != u64::MAX && durable >= *from).then_some(below)
+                });
+            }
+            Request::Purge(log_id, _) => {
+                connection.execute("DELETE FROM log WHERE position <= ?1", [log_id.index as i64])?;
+                database::write_single(connection, PURGED, log_id)?;
+            }
+            Request::SnapshotPart(generation, part, data, _) => {
+                connection
+                    .prepare_cached("INSERT OR REPLACE INTO snapshot_chunk (generation, part, data) VALUES (?1, ?2, ?3)")?
+                    .execute(params![generation, part, data])?;
+            }
+            Request::SnapshotReady(record, _) => {
+                database::write_single(connection, SNAPSHOT, record.as_ref())?;
+                connection.execute("DELETE FROM snapshot_chunk WHERE generation <> ?1", [record.generation])?;
+            }
+            Request::Stop(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn mark_of(request: &Request) -> Option<LogId> {
+    match request {
+        Request::Committed(log_id) => Some(*log_id),
+        _ => None,
+    }
+}
+
+fn answer_of(request: Request) -> Option<Answer> {
+    match request {
+        Request::Append(_, callback) => Some(Answer::Log(callback)),
+        Request::Committed(_) => None,
+        Request::Vote(_, done)
+        | Request::Truncate(_, done)
+        | Request::Purge(_, done)
+        | Request::SnapshotPart(_, _, _, done)
+        | Request::SnapshotReady(_, done)
+        | Request::Stop(done) => Some(Answer::Done(done)),
+    }
+}
