@@ -1,5 +1,6 @@
 //! The job document: what a user writes, in Nomad's JSON names, nothing added and nothing lost.
 
+mod canonicalise;
 mod connect;
 mod group;
 mod network;
@@ -8,6 +9,7 @@ mod policy;
 mod service;
 mod task;
 
+pub use canonicalise::DEFAULT_PROVIDER;
 pub use connect::*;
 pub use group::*;
 pub use network::*;
