@@ -143,8 +143,13 @@ struct RawEntry {
     data: Vec<u8>,
 }
 
-/// Entries `from..to` that are there, at most `limit` bytes of them but at least one.
-pub fn read_log(connection: &Connection, from: u64, to: u64, limit: usize) -> Result<Vec<Entry>, DatabaseError> {
+/// Entries `from..to` that are there, and whether those are all: more than `limit` bytes are not read at once.
+pub fn read_log(
+    connection: &Connection,
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<(Vec<Entry>, bool), DatabaseError> {
     let mut statement = connection.prepare_cached(
         "SELECT position, term, node, kind, data FROM log WHERE position >= ?1 AND position < ?2 ORDER BY position",
     )?;
@@ -162,10 +167,10 @@ pub fn read_log(connection: &Connection, from: u64, to: u64, limit: usize) -> Re
         bytes += raw.data.len();
         entries.push(decode_entry(raw)?);
         if bytes > limit {
-            break;
+            return Ok((entries, false));
         }
     }
-    Ok(entries)
+    Ok((entries, true))
 }
 
 /// The id of the last entry, if there is any.

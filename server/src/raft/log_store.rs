@@ -98,10 +98,9 @@ impl LogStore {
         let in_memory = shared.tail.first_key_value().map_or(u64::MAX, |(index, _)| *index);
         let mut entries = Vec::new();
         if from < in_memory.min(to) {
-            let wanted = to.min(in_memory);
-            entries = database::read_log(&shared.reader, from, wanted, READ_BYTES)?;
-            let complete = entries.last().is_some_and(|entry| entry.log_id.index + 1 == wanted);
-            if in_memory >= to || !complete {
+            let (on_disk, complete) = database::read_log(&shared.reader, from, to.min(in_memory), READ_BYTES)?;
+            entries = on_disk;
+            if !complete {
                 return Ok(entries);
             }
         }
