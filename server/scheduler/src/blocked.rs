@@ -2,16 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use model::compiled::CompiledJob;
+use model::compiled::{CompiledGroup, CompiledJob};
 use model::evaluation::{EvalStatus, Evaluation};
 use model::id::{EvalId, JobKey, NodeId};
 
 use crate::NodeTable;
+use crate::feasible::Rules;
+use crate::overlay::{Ask, Overlay};
+
+/// A blocked evaluation with the groups that wait.
+#[derive(Clone, Debug)]
+struct Waiting {
+    eval: Evaluation,
+    /// The job with only the groups that wait; what they ask for is read from it.
+    job: CompiledJob,
+}
 
 /// Blocked evaluations with what they ask for, at most one of a job.
 #[derive(Clone, Debug, Default)]
 pub struct BlockedEvals {
-    by_job: BTreeMap<JobKey, Evaluation>,
+    by_job: BTreeMap<JobKey, Waiting>,
+    /// Index of the last change of each node, for changes between the making of a plan and its blocking.
     changed: BTreeMap<NodeId, u64>,
 }
 
@@ -33,29 +44,48 @@ impl BlockedEvals {
     /// Keeps a blocked evaluation of `job` until a node that fits one of its unplaced groups (`queued_allocations`)
     /// gains room. `eval.snapshot_index` is the state its plan was made from.
     pub fn block(&mut self, eval: Evaluation, job: &CompiledJob, table: &NodeTable) -> Blocked {
-        let _ = (job, table);
-        let replaced = self.by_job.insert(eval.job.clone(), eval);
+        let replaced = match self.by_job.get(&eval.job) {
+            Some(known) if known.eval.id == eval.id => None,
+            _ => self.job_changed(&eval.job),
+        };
+        let waits = |group: &&CompiledGroup| eval.queued_allocations.get(&group.name).is_some_and(|count| *count > 0);
+        let groups = job.groups.iter().filter(waits).cloned().collect();
+        let waiting = Waiting { job: CompiledJob { groups, ..job.clone() }, eval };
+        let late = self.changed.iter().filter(|(_, index)| **index > waiting.eval.snapshot_index);
+        if late.map(|(node, _)| *node).any(|node| waiting.is_helped_by(table, node)) {
+            self.by_job.remove(&waiting.eval.job);
+            return Blocked { woken: Some(wake(waiting.eval)), replaced };
+        }
+        self.by_job.insert(waiting.eval.job.clone(), waiting);
         Blocked { woken: None, replaced }
     }
 
     /// A node was added, changed, or gained room at `index`: the evaluations to plan again, as pending, the highest
     /// priority first. They are no longer kept.
     pub fn node_changed(&mut self, table: &NodeTable, node: NodeId, index: u64) -> Vec<Evaluation> {
-        let _ = table;
+        if table.slot(node).is_none() {
+            self.changed.remove(&node);
+            return Vec::new();
+        }
         self.changed.insert(node, index);
-        let woken = std::mem::take(&mut self.by_job);
-        woken.into_values().map(|eval| Evaluation { status: EvalStatus::Pending, ..eval }).collect()
+        let helped = self.by_job.iter().filter(|(_, waiting)| waiting.is_helped_by(table, node));
+        let helped: Vec<JobKey> = helped.map(|(key, _)| key.clone()).collect();
+        let woken = helped.iter().filter_map(|key| self.by_job.remove(key));
+        let mut woken: Vec<Evaluation> = woken.map(|waiting| wake(waiting.eval)).collect();
+        woken.sort_by_key(|eval| (-eval.priority, eval.create_index, eval.id));
+        woken
     }
 
     /// The job was registered again, stopped or purged: its blocked evaluation, as cancelled, is no longer kept.
     pub fn job_changed(&mut self, job: &JobKey) -> Option<Evaluation> {
-        let eval = self.by_job.remove(job)?;
-        Some(Evaluation { status: EvalStatus::Cancelled, ..eval })
+        let eval = self.by_job.remove(job)?.eval;
+        let status_description = "overtaken by a newer evaluation of the job".to_owned();
+        Some(Evaluation { status: EvalStatus::Cancelled, status_description, ..eval })
     }
 
     /// Takes an evaluation out, for example because it was garbage collected.
     pub fn remove(&mut self, id: EvalId) {
-        self.by_job.retain(|_, eval| eval.id != id);
+        self.by_job.retain(|_, waiting| waiting.eval.id != id);
     }
 
     /// Number of blocked evaluations.
@@ -66,5 +96,24 @@ impl BlockedEvals {
     /// Whether nothing is blocked.
     pub fn is_empty(&self) -> bool {
         self.by_job.is_empty()
+    }
+}
+
+fn wake(eval: Evaluation) -> Evaluation {
+    Evaluation { status: EvalStatus::Pending, ..eval }
+}
+
+impl Waiting {
+    /// Whether a copy of one of the groups could go to the node. Other copies of the job are not looked at, so it may
+    /// say yes too often, never no too often.
+    fn is_helped_by(&self, table: &NodeTable, node: NodeId) -> bool {
+        let Some(slot) = table.slot(node) else { return false };
+        let info = table.info(slot);
+        let overlay = Overlay::new(table);
+        info.schedulable
+            && self.job.groups.iter().any(|group| {
+                let rules = Rules::of(&self.job, group);
+                rules.concerns(info) && rules.check(info).is_ok() && overlay.fit(slot, &Ask::of(group)).is_ok()
+            })
     }
 }

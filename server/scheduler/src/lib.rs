@@ -5,14 +5,26 @@
 //! There is no clock, no randomness but the seed, no input or output, and no map whose order differs between runs.
 
 pub mod blocked;
+mod explain;
+mod feasible;
+mod overlay;
+mod plan;
+pub mod planted;
+mod ports;
 pub mod queue;
+mod reconcile;
+mod score;
+mod select;
+mod system;
 mod table;
+mod usage;
 mod view;
 
-use model::evaluation::{EvalStatus, Evaluation, Plan};
+use model::evaluation::{Evaluation, Plan};
 use model::id::Seed;
 use model::time::Timestamp;
 
+pub use feasible::constraint::validate as validate_constraint;
 pub use table::NodeTable;
 pub use view::JobView;
 
@@ -28,7 +40,13 @@ pub fn schedule(
     seed: Seed,
     index: u64,
 ) -> Plan {
-    let _ = (table, view, now, seed);
-    let eval = Evaluation { status: EvalStatus::Complete, snapshot_index: index, ..eval.clone() };
-    Plan { eval, base_index: index, ..Plan::default() }
+    let mut draft = plan::Draft::new(table, view, eval, now, seed, index);
+    draft.stop_leftovers();
+    let todo = draft.reconcile_groups();
+    draft.release(&todo);
+    draft.place_groups(todo);
+    draft.finish()
 }
+
+#[cfg(test)]
+mod tests;

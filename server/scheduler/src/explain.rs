@@ -1,0 +1,270 @@
+//! Why a copy is where it is, or nowhere: counts over all nodes, the best scores, and what would help.
+
+use std::collections::BTreeMap;
+
+use model::metric::{AllocMetric, NodeScoreMeta};
+use model::node::NodeStatus;
+use serde_json::json;
+
+use crate::feasible::Rejection;
+use crate::overlay::Shortage;
+use crate::select::{Picker, State};
+use crate::table::Room;
+
+/// How many of the best nodes are listed.
+const LISTED: usize = 5;
+
+/// How many sentences of help are given.
+const SENTENCES: usize = 4;
+
+type Counts<K> = BTreeMap<K, u64>;
+
+/// The explanation of the next placement of `picker`, over all nodes or over one.
+pub(crate) fn metric(picker: &Picker<'_, '_, '_>, only: Option<usize>) -> AllocMetric {
+    let table = picker.overlay.table;
+    let mut metric = AllocMetric { node_pool: picker.job.node_pool.clone(), ..AllocMetric::default() };
+    let mut tally = Tally::default();
+    let mut fits = Vec::new();
+    for (slot, state) in picker.states.iter().enumerate() {
+        let node = table.info(slot);
+        if node.schedulable && picker.rules.is_in_pool(node) {
+            metric.nodes_in_pool += 1;
+            if picker.rules.concerns(node) {
+                *metric.nodes_available.entry(node.datacenter.clone()).or_insert(0) += 1;
+            }
+        }
+        if only.is_some_and(|only| only != slot) {
+            continue;
+        }
+        match state {
+            State::Apart => {}
+            State::Rejected(rejection) => tally.reject(picker, slot, rejection),
+            State::Short(shortage) => tally.exhaust(&node.class, shortage),
+            State::Fit(parts) => fits.push((slot, parts)),
+        }
+    }
+    metric.nodes_filtered = tally.filtered;
+    metric.nodes_exhausted = tally.exhausted;
+    metric.nodes_evaluated = tally.filtered + tally.exhausted + fits.len() as u64;
+    fits.sort_by(|(left_slot, left), (right_slot, right)| {
+        right.norm().total_cmp(&left.norm()).then(left_slot.cmp(right_slot))
+    });
+    fits.truncate(LISTED);
+    let scores = fits.iter().map(|(slot, parts)| NodeScoreMeta {
+        node_id: table.info(*slot).id,
+        scores: parts.named(picker.job.kind.is_system()),
+        norm_score: parts.norm(),
+    });
+    metric.score_meta_data = Some(scores.collect::<Vec<_>>()).filter(|scores| !scores.is_empty());
+    if metric.score_meta_data.is_none() {
+        metric.help = help(picker, only, &tally);
+        metric.resources_exhausted = resources_exhausted(picker, &tally);
+    }
+    let some = |counts: Counts<String>| Some(counts).filter(|counts| !counts.is_empty());
+    metric.dimension_exhausted = some(tally.dimensions.iter().map(|(short, count)| (short.key(), *count)).collect());
+    metric.constraint_filtered = some(tally.reasons);
+    metric.class_filtered = some(tally.classes_filtered);
+    metric.class_exhausted = some(tally.classes_exhausted);
+    metric
+}
+
+#[derive(Default)]
+struct Tally {
+    filtered: u64,
+    exhausted: u64,
+    reasons: Counts<String>,
+    dimensions: Counts<Shortage>,
+    rejections: Counts<Rejection>,
+    classes_filtered: Counts<String>,
+    classes_exhausted: Counts<String>,
+}
+
+impl Tally {
+    fn reject(&mut self, picker: &Picker<'_, '_, '_>, slot: usize, rejection: &Rejection) {
+        let table = picker.overlay.table;
+        let key = match rejection {
+            Rejection::Constraint(position) => picker.rules.rules[*position].text.clone(),
+            Rejection::Driver => "missing drivers".to_owned(),
+            Rejection::Volume => "missing compatible host volumes".to_owned(),
+            Rejection::DistinctHosts => "distinct_hosts".to_owned(),
+            Rejection::DistinctProperty(position) => {
+                picker.distinct.key(*position, table, slot, &picker.property_counts)
+            }
+        };
+        self.filtered += 1;
+        *self.reasons.entry(key).or_insert(0) += 1;
+        *self.rejections.entry(rejection.clone()).or_insert(0) += 1;
+        count_class(&mut self.classes_filtered, &table.info(slot).class);
+    }
+
+    fn exhaust(&mut self, class: &str, shortage: &Shortage) {
+        self.exhausted += 1;
+        *self.dimensions.entry(shortage.clone()).or_insert(0) += 1;
+        count_class(&mut self.classes_exhausted, class);
+    }
+}
+
+fn count_class(counts: &mut Counts<String>, class: &str) {
+    if !class.is_empty() {
+        *counts.entry(class.to_owned()).or_insert(0) += 1;
+    }
+}
+
+/// What each task asks for, when room is what is missing.
+fn resources_exhausted(picker: &Picker<'_, '_, '_>, tally: &Tally) -> Option<BTreeMap<String, serde_json::Value>> {
+    let asked = |shortage: &Shortage, amount: i64| if tally.dimensions.contains_key(shortage) { amount } else { 0 };
+    let tasks = picker.group.tasks.iter().map(|task| {
+        let resources = json!({
+            "CPU": asked(&Shortage::Cpu, task.cpu),
+            "Cores": asked(&Shortage::Cpu, task.cores),
+            "MemoryMB": asked(&Shortage::Memory, task.memory_mb),
+            "MemoryMaxMB": asked(&Shortage::Memory, task.memory_max_mb),
+            "DiskMB": 0, "IOPS": 0, "SecretsMB": 0, "Networks": null, "Devices": null, "NUMA": null,
+        });
+        (task.name.clone(), resources)
+    });
+    (tally.exhausted > 0).then(|| tasks.collect())
+}
+
+/// Sentences on what would have to change: what keeps the most promising nodes out comes first.
+fn help(picker: &Picker<'_, '_, '_>, only: Option<usize>, tally: &Tally) -> Vec<String> {
+    let mut sentences: Vec<String> = Vec::new();
+    if tally.filtered + tally.exhausted == 0 {
+        sentences.push(nothing_to_look_at(picker));
+        return sentences;
+    }
+    for (shortage, count) in &tally.dimensions {
+        sentences.push(shortage_help(picker, only, shortage, *count));
+    }
+    let mut rejections: Vec<(&Rejection, u64)> = tally.rejections.iter().map(|(r, count)| (r, *count)).collect();
+    rejections.sort_by_key(|(_, count)| *count);
+    sentences.extend(rejections.into_iter().map(|(rejection, count)| rejection_help(picker, rejection, count)));
+    sentences.truncate(SENTENCES);
+    sentences
+}
+
+fn nothing_to_look_at(picker: &Picker<'_, '_, '_>) -> String {
+    let infos = picker.overlay.table.infos();
+    if infos.is_empty() {
+        return "No node is registered: start a client agent.".to_owned();
+    }
+    let ready = infos.iter().filter(|node| node.schedulable).count();
+    if ready == 0 {
+        let down = infos.iter().filter(|node| node.status == NodeStatus::Down).count();
+        return format!(
+            "None of the {} nodes takes new work: {down} down, {} not ready or ineligible.",
+            infos.len(),
+            infos.len() - down
+        );
+    }
+    let in_pool = infos.iter().filter(|node| node.schedulable && picker.rules.is_in_pool(node)).count();
+    if in_pool == 0 {
+        return format!("No ready node is in node pool {:?}.", picker.job.node_pool);
+    }
+    let mut known: Vec<&str> = infos.iter().filter(|node| node.schedulable).map(|n| n.datacenter.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
+    known.truncate(LISTED);
+    format!(
+        "No ready node is in the datacenters {:?}; the nodes are in {known:?}: change `datacenters` of the job.",
+        picker.job.datacenters
+    )
+}
+
+fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Shortage, count: u64) -> String {
+    let read: fn(Room) -> i64 = match shortage {
+        Shortage::Cpu => |room| room.cpu,
+        Shortage::Memory => |room| room.memory,
+        Shortage::Disk => |room| room.disk,
+        Shortage::Port { label, port } => {
+            return format!(
+                "Static port {port} ({label}) is taken on {count} {}: choose another one, or let drover choose by leaving out `static`.",
+                nodes(count)
+            );
+        }
+        Shortage::DynamicPorts => {
+            return format!("{count} {} have no free dynamic port left: widen the node's dynamic port range.", nodes(count));
+        }
+    };
+    let (name, unit) = match shortage {
+        Shortage::Cpu => ("CPU", "MHz"),
+        Shortage::Memory => ("memory", "MB"),
+        _ => ("disk", "MB"),
+    };
+    let table = picker.overlay.table;
+    let short = picker.states.iter().enumerate().filter(|(slot, state)| {
+        matches!(state, State::Short(this) if this == shortage) && only.is_none_or(|only| only == *slot)
+    });
+    let closest = short.min_by_key(|(slot, _)| {
+        let wanted = picker.ask.room(table.info(*slot).core_mhz);
+        read(wanted.minus(picker.overlay.room_in_the_end(*slot)))
+    });
+    let Some((slot, _)) = closest else { return format!("Not enough {name}.") };
+    let node = table.info(slot);
+    let wanted = read(picker.ask.room(node.core_mhz));
+    let free = read(picker.overlay.room_in_the_end(slot)).max(0);
+    let capacity = read(table.capacity(slot));
+    let advice = if wanted > capacity {
+        format!("even empty it has only {capacity} {unit}, so ask for less or add a bigger node")
+    } else {
+        format!("ask for at most {free} {unit}, free some, or add a node")
+    };
+    format!(
+        "Not enough {name} on {count} {}: a copy needs {wanted} {unit}; {} is closest with {free} {unit} free, {} {unit} short: {advice}.",
+        nodes(count),
+        node.name,
+        wanted - free
+    )
+}
+
+fn nodes(count: u64) -> &'static str {
+    if count == 1 { "node" } else { "nodes" }
+}
+
+fn rejection_help(picker: &Picker<'_, '_, '_>, rejection: &Rejection, count: u64) -> String {
+    let table = picker.overlay.table;
+    let rejected = picker.states.iter().enumerate();
+    let rejected = rejected.filter(|(_, state)| matches!(state, State::Rejected(this) if this == rejection));
+    let mut found = rejected.map(|(slot, _)| table.info(slot));
+    match rejection {
+        Rejection::Driver => {
+            let wanted = picker.rules.drivers.iter();
+            let states = found.next().map(|node| {
+                let missing = wanted.filter_map(|driver| match node.drivers.get(*driver) {
+                    Some(Ok(())) => None,
+                    Some(Err(reason)) => Some(format!("{driver} on {} is {reason}", node.name)),
+                    None => Some(format!("{} does not know {driver}", node.name)),
+                });
+                missing.collect::<Vec<_>>().join(", ")
+            });
+            format!("A driver is missing on {count} {}: {}.", nodes(count), states.unwrap_or_default())
+        }
+        Rejection::Constraint(position) => {
+            let rule = &picker.rules.rules[*position];
+            let Some(check) = &rule.check else { return format!("A constraint cannot be read: {}.", rule.text) };
+            let mut values: Vec<String> = found
+                .take(1000)
+                .map(|node| check.left().resolve(node).map_or_else(|| "unset".to_owned(), |value| format!("{value:?}")))
+                .collect();
+            values.sort_unstable();
+            values.dedup();
+            values.truncate(LISTED);
+            format!(
+                "Constraint `{}` does not hold on {count} {}: the value there is {}.",
+                rule.text,
+                nodes(count),
+                values.join(", ")
+            )
+        }
+        Rejection::Volume => {
+            let names: Vec<&str> = picker.group.volumes.values().map(|volume| volume.source.as_str()).collect();
+            format!("{count} {} lack a host volume of {names:?}, or have it read-only.", nodes(count))
+        }
+        Rejection::DistinctHosts => {
+            format!("{count} {} already run a copy and `distinct_hosts` allows one each: add nodes or lower `count`.", nodes(count))
+        }
+        Rejection::DistinctProperty(_) => {
+            format!("{count} {} have their value of `distinct_property` used up, or lack the property.", nodes(count))
+        }
+    }
+}

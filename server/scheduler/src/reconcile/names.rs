@@ -1,0 +1,32 @@
+//! Names of copies: `<job>.<group>[<index>]`, the lowest free index first.
+
+use std::collections::BTreeSet;
+
+/// Hands out names that nobody has.
+pub(crate) struct Names {
+    prefix: String,
+    taken: BTreeSet<u32>,
+    next: u32,
+}
+
+impl Names {
+    /// Nothing taken yet.
+    pub fn new(job: &str, group: &str) -> Names {
+        Names { prefix: format!("{job}.{group}"), taken: BTreeSet::new(), next: 0 }
+    }
+
+    /// Marks a name as taken.
+    pub fn take(&mut self, name: &str) {
+        let index = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
+        self.taken.extend(index.and_then(|(_, index)| index.parse::<u32>().ok()));
+    }
+
+    /// The next free name.
+    pub fn next(&mut self) -> String {
+        while self.taken.contains(&self.next) {
+            self.next += 1;
+        }
+        self.next += 1;
+        format!("{}[{}]", self.prefix, self.next - 1)
+    }
+}

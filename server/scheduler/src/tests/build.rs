@@ -1,0 +1,164 @@
+//! Clusters, jobs and a little state for the tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::allocation::{Allocation, ClientStatus, DesiredStatus};
+use model::compiled::{CompiledJob, compile};
+use model::evaluation::{Evaluation, Plan};
+use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
+use model::job::Job;
+use model::node::Node;
+use model::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{JobView, NodeTable, schedule};
+
+/// A ready node in `dc1` with the driver `mock_driver`.
+pub fn node(number: u128, cpu: i64, memory: i64) -> Node {
+    serde_json::from_value(json!({
+        "ID": NodeId(number), "Name": format!("n{number}"), "Datacenter": "dc1", "NodePool": "default",
+        "Status": "ready", "SchedulingEligibility": "eligible",
+        "Attributes": {"kernel.name": "linux", "arch": "x86_64", "os.name": "debian"},
+        "Drivers": {"mock_driver": {"Detected": true, "Healthy": true}, "docker": {"Detected": true, "Healthy": true},
+            "raw_exec": {"Detected": true, "Healthy": true}, "exec": {"Detected": true, "Healthy": true}},
+        "NodeResources": {
+            "Cpu": {"CpuShares": cpu, "TotalCpuCores": 4}, "Memory": {"MemoryMB": memory}, "Disk": {"DiskMB": 100_000},
+            "MinDynamicPort": 20_000, "MaxDynamicPort": 32_000,
+        },
+    }))
+    .unwrap()
+}
+
+/// A service job `job` with one group `g`, changed by `edit`.
+pub fn job(count: i64, cpu: i64, memory: i64, edit: impl FnOnce(&mut Value)) -> Job {
+    let mut value = json!({
+        "ID": "job", "Name": "job", "Type": "service", "Datacenters": ["*"], "CreateIndex": 1, "Version": 0,
+        "TaskGroups": [{"Name": "g", "Count": count, "EphemeralDisk": {"SizeMB": 10}, "Tasks": [
+            {"Name": "t", "Driver": "mock_driver", "Resources": {"CPU": cpu, "MemoryMB": memory}},
+        ]}],
+    });
+    edit(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+/// What a state would keep, as far as the planner is concerned.
+#[derive(Default)]
+pub struct World {
+    pub nodes: BTreeMap<NodeId, Node>,
+    pub allocs: BTreeMap<AllocId, Allocation>,
+    pub versions: BTreeMap<(JobKey, u64), Arc<Job>>,
+    pub current: BTreeMap<JobKey, CompiledJob>,
+    pub table: NodeTable,
+    pub evals: u64,
+    pub now: Timestamp,
+}
+
+impl World {
+    pub fn with(nodes: impl IntoIterator<Item = Node>) -> World {
+        let mut world = World::default();
+        nodes.into_iter().for_each(|node| world.put_node(node));
+        world
+    }
+
+    pub fn put_node(&mut self, node: Node) {
+        self.table.apply_node(&node);
+        self.nodes.insert(node.id, node);
+    }
+
+    /// Registers a job as the next version of itself.
+    pub fn register(&mut self, mut job: Job) -> JobKey {
+        let key = compile(&job).key;
+        let version = self.current.get(&key).map_or(0, |known| known.version + 1);
+        job.version = Some(version);
+        job.create_index = Some(job.create_index.unwrap_or(1));
+        self.current.insert(key.clone(), compile(&job));
+        self.versions.insert((key.clone(), version), Arc::new(job));
+        key
+    }
+
+    pub fn plan(&mut self, key: &JobKey) -> Plan {
+        self.plan_for(key, "job-register")
+    }
+
+    pub fn plan_for(&mut self, key: &JobKey, triggered_by: &str) -> Plan {
+        self.evals += 1;
+        let documents = |version: u64| self.versions.get(&(key.clone(), version)).cloned();
+        let old_versions = |version: u64| documents(version).map(|job| Arc::new(compile(&job)));
+        let view = JobView {
+            job: self.current.get(key),
+            key,
+            allocs: self.allocs.values().filter(|alloc| alloc.job == *key).collect(),
+            old_versions: &old_versions,
+            documents: &documents,
+        };
+        let seed = Seed(u128::from(self.evals));
+        let eval = Evaluation {
+            id: EvalId::derive(seed, 99),
+            job: key.clone(),
+            triggered_by: triggered_by.to_owned(),
+            ..Evaluation::default()
+        };
+        let plan = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
+        assert_eq!(plan, schedule(&self.table, &view, &eval, self.now, seed, self.evals), "equal input, equal plan");
+        plan
+    }
+
+    pub fn put_alloc(&mut self, alloc: Allocation) {
+        self.table.apply_alloc(&alloc);
+        self.allocs.insert(alloc.id, alloc);
+    }
+
+    pub fn edit(&mut self, id: AllocId, edit: impl FnOnce(&mut Allocation)) {
+        let mut alloc = self.allocs[&id].clone();
+        edit(&mut alloc);
+        self.put_alloc(alloc);
+    }
+
+    pub fn apply(&mut self, plan: &Plan) {
+        for stop in &plan.stops {
+            let replaced_by = plan.placements.iter().find(|new| new.previous_allocation == Some(stop.id));
+            self.edit(stop.id, |alloc| {
+                if stop.followup_eval_id.is_some() {
+                    alloc.followup_eval_id = stop.followup_eval_id;
+                    return;
+                }
+                alloc.desired_status = DesiredStatus::Stop;
+                alloc.desired_description = stop.description.clone();
+                alloc.client_status = stop.client_status.unwrap_or(alloc.client_status);
+                alloc.next_allocation = replaced_by.map(|new| new.id);
+            });
+        }
+        plan.placements.iter().chain(&plan.in_place).for_each(|alloc| self.put_alloc(alloc.clone()));
+        let rebuilt = NodeTable::of(self.nodes.values(), self.allocs.values());
+        assert_eq!(self.table, rebuilt, "the table kept is the table rebuilt");
+    }
+
+    /// Plans and applies once.
+    pub fn settle(&mut self, key: &JobKey) -> Plan {
+        let plan = self.plan(key);
+        self.apply(&plan);
+        plan
+    }
+
+    /// Allocations meant to run that have not ended, by name.
+    pub fn running(&self, key: &JobKey) -> Vec<&Allocation> {
+        let mut running: Vec<_> = self.allocs.values().filter(|a| a.job == *key && !a.is_terminal()).collect();
+        running.sort_by(|left, right| left.name.cmp(&right.name));
+        running
+    }
+
+    pub fn set_client(&mut self, id: AllocId, status: ClientStatus) {
+        let now = self.now;
+        self.edit(id, |alloc| {
+            alloc.client_status = status;
+            alloc.modify_time = now;
+        });
+    }
+}
+
+/// A file of recorded answers; none outside the place where they are kept.
+pub fn corpus(name: &str) -> Option<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus/scheduling/");
+    std::fs::read_to_string(format!("{folder}{name}")).ok()
+}

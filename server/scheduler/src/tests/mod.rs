@@ -1,0 +1,8 @@
+//! The planner as a whole, on small clusters.
+
+mod build;
+mod corpus_constraints;
+mod corpus_scores;
+mod corpus_updates;
+mod lifecycle;
+mod oracle;
