@@ -4,6 +4,8 @@
 //! A newcomer may take over what a stopping allocation holds when it names it in `starts_after`: then it starts only
 //! after the other has ended, and the two never hold the room at the same time.
 
+mod handover;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -72,10 +74,6 @@ impl Amounts {
 
     fn minus(self, other: Amounts) -> Amounts {
         self.zip(other, i64::saturating_sub)
-    }
-
-    fn min(self, other: Amounts) -> Amounts {
-        self.zip(other, i64::min)
     }
 }
 
@@ -170,12 +168,11 @@ impl Room {
     /// The first thing that is short.
     pub fn fits(&self, alloc: &Allocation) -> Result<(), Misfit> {
         let newcomer = Holder::of(alloc);
-        let held = self.bound(alloc.id, &newcomer);
-        let short = [Misfit::Cpu, Misfit::Memory, Misfit::Disk];
-        let asked = newcomer.amounts.0;
-        for (i, misfit) in short.into_iter().enumerate() {
-            // What a node lacks already (its agent reported less than before) does not refuse who asks for none of it.
-            if asked[i] > 0 && held.0[i] > self.capacity.0[i] {
+        let own = self.amounts_of(alloc.id);
+        let held = self.bound(Some((alloc.id, &newcomer)));
+        for (i, misfit) in [Misfit::Cpu, Misfit::Memory, Misfit::Disk].into_iter().enumerate() {
+            // Who asks for no more than it has is not refused when the node has become smaller.
+            if newcomer.amounts.0[i] > own.0[i] && held.0[i] > self.capacity.0[i] {
                 return Err(misfit);
             }
         }
@@ -185,33 +182,24 @@ impl Room {
         }
     }
 
-    /// The most that can be held at any one time once `newcomer` is here.
-    ///
-    /// Everything is counted, less what a follower takes over from those it starts after. Each piece is passed on once:
-    /// two followers of the same allocation share its room, they do not each get all of it.
-    fn bound(&self, id: AllocId, newcomer: &Holder) -> Amounts {
-        let own = self.holders.get(&id).map_or(Amounts::default(), |holder| holder.amounts);
-        let total = self.held.minus(own).plus(newcomer.amounts);
-        if self.followers == 0 && newcomer.starts_after.is_empty() {
+    fn amounts_of(&self, id: AllocId) -> Amounts {
+        self.holders.get(&id).map_or(Amounts::default(), |holder| holder.amounts)
+    }
+
+    /// The most that can be held at any one time once `newcomer` is here; see [`handover`].
+    fn bound(&self, newcomer: Option<(AllocId, &Holder)>) -> Amounts {
+        let total = newcomer.map_or(self.held, |(id, new)| self.held.minus(self.amounts_of(id)).plus(new.amounts));
+        let follows = newcomer.is_some_and(|(_, new)| !new.starts_after.is_empty());
+        if self.followers == 0 && !follows {
             return total;
         }
-        let mut left: BTreeMap<AllocId, Amounts> = BTreeMap::new();
-        let others = self.holders.iter().filter(|(other, _)| **other != id).map(|(_, holder)| holder);
-        let mut bound = total;
-        for follower in others.chain([newcomer]) {
-            let mut wanted = follower.amounts;
-            for ahead in &follower.starts_after {
-                let Some(holder) = self.holders.get(ahead).filter(|holder| holder.stopping && *ahead != id) else {
-                    continue;
-                };
-                let rest = left.entry(*ahead).or_insert(holder.amounts);
-                let taken = wanted.min(*rest);
-                *rest = rest.minus(taken);
-                wanted = wanted.minus(taken);
-                bound = bound.minus(taken);
-            }
-        }
-        bound
+        let mut all: BTreeMap<AllocId, &Holder> = self.holders.iter().map(|(id, holder)| (*id, holder)).collect();
+        all.extend(newcomer);
+        let givers = givers(&all);
+        Amounts(std::array::from_fn(|i| {
+            let amounts: Vec<i64> = all.values().map(|holder| holder.amounts.0[i]).collect();
+            total.0[i] - handover::passed_on(&amounts, &givers)
+        }))
     }
 
     fn port_is_free(&self, port: u16, id: AllocId, newcomer: &Holder) -> bool {
@@ -240,8 +228,7 @@ impl Room {
                 }
             }
         }
-        let nobody = Holder { amounts: Amounts::default(), ports: vec![], starts_after: vec![], stopping: false };
-        let held = self.bound(AllocId::default(), &nobody);
+        let held = self.bound(None);
         for (i, what) in ["cpu", "memory", "disk"].into_iter().enumerate() {
             if held.0[i] > self.capacity.0[i] {
                 found.push(format!("{what} is given twice: {} of {}", held.0[i], self.capacity.0[i]));
@@ -258,6 +245,23 @@ impl Room {
         };
         after(one, other) || after(other, one)
     }
+}
+
+/// For each holder, in order: the positions of those that stop and after whose end it starts.
+///
+/// One that stops may wait itself, and may then end before it ever held anything. It passes room on only to who waits
+/// for the same ones too; that makes the relation transitive.
+fn givers(all: &BTreeMap<AllocId, &Holder>) -> Vec<Vec<usize>> {
+    let positions: BTreeMap<AllocId, usize> = all.keys().enumerate().map(|(position, id)| (*id, position)).collect();
+    let gives_to = |giver: &Holder, taker: &Holder| {
+        let mut ahead = giver.starts_after.iter().filter(|id| all.contains_key(id));
+        giver.stopping && ahead.all(|id| taker.starts_after.contains(id))
+    };
+    let of = |taker: &Holder| {
+        let ahead = taker.starts_after.iter().filter(|id| all.get(id).is_some_and(|giver| gives_to(giver, taker)));
+        ahead.filter_map(|id| positions.get(id).copied()).collect()
+    };
+    all.values().map(|taker| of(taker)).collect()
 }
 
 /// Reads `22,80,8500-8600`; what is not a port or a range of ports is passed over.

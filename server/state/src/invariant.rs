@@ -17,9 +17,8 @@ pub fn check(state: &State) -> Vec<String> {
     found
 }
 
-/// Nothing is given twice on a node, except by one that stops to one that waits for its end.
-///
-
+/// Nothing is given twice on a node, except by one that stops to one that waits for its end. A node that registered
+/// again with less than it had shows up here too: that is a change of the machine, not of the state.
 fn rooms(state: &State, found: &mut Vec<String>) {
     for node in state.nodes() {
         let conflicts = Room::of(state, node).conflicts();

@@ -30,3 +30,6 @@ pub use touched::{Table, Touched};
 
 /// Versions of a job that stay readable; older ones go unless an allocation still runs them.
 pub const VERSIONS_KEPT: usize = 6;
+
+#[cfg(test)]
+mod tests;

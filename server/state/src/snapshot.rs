@@ -64,7 +64,7 @@ enum Row {
     /// A version of a job, and whether it is the current one.
     Job {
         current: bool,
-        document: Job,
+        document: Box<Job>,
         submission: Option<JobSubmission>,
     },
     Node(Box<Node>),
@@ -210,7 +210,7 @@ impl Restore {
         let state = &mut self.state;
         match row {
             Row::Job { current, document, submission } => {
-                let job = Arc::new(StoredJob::new(document, submission.map(Arc::new)));
+                let job = Arc::new(StoredJob::new(*document, submission.map(Arc::new)));
                 let key: JobKey = job.compiled.key.clone();
                 let version = (key.clone(), job.compiled.create_index, job.compiled.version);
                 state.versions.insert(version, job.clone());

@@ -130,7 +130,7 @@ impl State {
     }
 
     /// All allocations of a job, of every version and incarnation, by id.
-    pub fn allocs_of_job(&self, key: &JobKey) -> impl Iterator<Item = &Arc<Allocation>> {
+    pub fn allocs_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Arc<Allocation>> + use<'a> {
         let range = (key.clone(), AllocId(FIRST))..=(key.clone(), AllocId(LAST));
         self.allocs_by_job.range(range).filter_map(|(_, id)| self.allocs.get(id))
     }
@@ -163,7 +163,7 @@ impl State {
     }
 
     /// All evaluations of a job, by id.
-    pub fn evals_of_job(&self, key: &JobKey) -> impl Iterator<Item = &Arc<Evaluation>> {
+    pub fn evals_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Arc<Evaluation>> + use<'a> {
         let range = (key.clone(), EvalId(FIRST))..=(key.clone(), EvalId(LAST));
         self.evals_by_job.range(range).filter_map(|(_, id)| self.evals.get(id))
     }

@@ -74,7 +74,7 @@ fn store_version(
     submission: Option<Arc<JobSubmission>>,
 ) -> Arc<StoredJob> {
     let stored = writer.state.job(key);
-    document.version = Some(stored.as_ref().map_or(0, |job| job.compiled.version + 1));
+    document.version = Some(next_version(writer, key, stored.as_deref()));
     document.create_index = Some(stored.as_ref().map_or(writer.index, |job| job.compiled.create_index));
     document.modify_index = Some(writer.index);
     document.job_modify_index = Some(writer.index);
@@ -87,6 +87,14 @@ fn store_version(
     writer.put_job(job.clone());
     writer.prune_versions(key);
     job
+}
+
+/// One more than the last. A job that was purged in this very entry goes on counting: its allocations name versions by
+/// the index of creation, which is the same.
+fn next_version(writer: &Writer<'_>, key: &JobKey, stored: Option<&StoredJob>) -> u64 {
+    let create_index = stored.map_or(writer.index, |job| job.compiled.create_index);
+    let range = (key.clone(), create_index, 0)..=(key.clone(), create_index, u64::MAX);
+    writer.state.versions.range(range).next_back().map_or(0, |((_, _, version), _)| version + 1)
 }
 
 /// Whether two documents ask for the same, whatever the server wrote into them.

@@ -104,15 +104,21 @@ impl Batch {
                 room.put(&alloc);
             }
         }
-        let updates = plan.in_place.iter().all(|update| trial.updated(writer, plan, update).is_some());
-        updates
-            && plan.placements.iter().all(|placement| {
-                let fits = trial.may_place(writer, placement).is_ok();
-                if fits && let Some(room) = trial.room(writer, placement.node_id) {
-                    room.put(placement);
-                }
-                fits
-            })
+        for update in &plan.in_place {
+            let Some(alloc) = trial.updated(writer, plan, update) else { return false };
+            if let Some(room) = trial.room(writer, alloc.node_id) {
+                room.put(&alloc);
+            }
+        }
+        for placement in &plan.placements {
+            if trial.may_place(writer, placement).is_err() {
+                return false;
+            }
+            if let Some(room) = trial.room(writer, placement.node_id) {
+                room.put(placement);
+            }
+        }
+        true
     }
 
     fn put(&mut self, writer: &mut Writer<'_>, alloc: Allocation) {
@@ -249,10 +255,11 @@ fn cancel_blocked(writer: &mut Writer<'_>, plan: &Plan) {
 fn requeue(writer: &mut Writer<'_>, plan: &Plan) -> Option<EvalId> {
     let key = &plan.eval.job;
     let Some(job) = writer.state.job(key) else { return requeue_purged(writer, plan) };
-    if let Some(eval) = evals::waiting(writer, key) {
-        return Some(eval.id);
+    let cause = Cause::of(trigger::MAX_PLAN_ATTEMPTS);
+    if evals::waiting(writer, key).is_some() {
+        return Some(evals::want(writer, &job, cause));
     }
-    let mut eval = evals::new(writer, &job, Cause::of(trigger::MAX_PLAN_ATTEMPTS));
+    let mut eval = evals::new(writer, &job, cause);
     eval.previous_eval = Some(plan.eval.id);
     if plan.eval.triggered_by == trigger::MAX_PLAN_ATTEMPTS {
         eval.wait_until = Some(writer.at.after(RETRY_DELAY));

@@ -1,0 +1,10 @@
+//! Tests of apply, by command, and random sequences of commands.
+
+mod allocs;
+pub(crate) mod fixtures;
+mod gc;
+mod jobs;
+mod nodes;
+mod plans;
+mod random;
+mod snapshot;
