@@ -84,7 +84,7 @@ pub struct TaskDirs {
 }
 
 /// Rotation of a task's log files `<task>.stdout.N` and `<task>.stderr.N` in [`TaskDirs::logs`].
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSettings {
     /// Files kept.
     pub max_files: u32,
