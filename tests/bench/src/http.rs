@@ -1,0 +1,79 @@
+//! The smallest HTTP client that keeps its connection: the benchmark must not be the bottleneck.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One kept-alive connection.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Result<Connection> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
+    }
+
+    /// Sends one request and returns the body of the answer.
+    pub async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut request = head.into_bytes();
+        request.extend_from_slice(body);
+        self.stream.write_all(&request).await?;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> Result<Vec<u8>> {
+        self.buffer.clear();
+        let head_end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.more().await?;
+        };
+        let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        let length = length.context("the answer has no length")?;
+        while self.buffer.len() < head_end + length {
+            self.more().await?;
+        }
+        let body = self.buffer[head_end..head_end + length].to_vec();
+        if !head.starts_with("http/1.1 200") {
+            bail!("refused: {}", String::from_utf8_lossy(&body));
+        }
+        Ok(body)
+    }
+
+    async fn more(&mut self) -> Result<()> {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            bail!("the connection was closed");
+        }
+        Ok(())
+    }
+
+    /// Registers a job.
+    pub async fn register(&mut self, job: &Value) -> Result<()> {
+        self.send("PUT", "/v1/jobs", job.to_string().as_bytes()).await.map(drop)
+    }
+}
+
+/// A raw_exec job of `count` copies, as a registration's body.
+pub fn raw_exec_job(id: &str, kind: &str, count: u64, command: &str, args: &[&str]) -> Value {
+    json!({ "Job": { "ID": id, "Name": id, "Type": kind, "TaskGroups": [{
+        "Name": "g", "Count": count, "EphemeralDisk": { "SizeMB": 110 },
+        "Tasks": [{
+            "Name": "t", "Driver": "raw_exec", "Config": { "command": command, "args": args },
+            "Resources": { "CPU": 1, "MemoryMB": 10 },
+        }],
+    }]}})
+}
