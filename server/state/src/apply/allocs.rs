@@ -88,9 +88,13 @@ fn reason_to_look(state: &State, old: &Allocation, new: &Allocation) -> Option<&
 fn older_version_runs(state: &State, alloc: &Allocation) -> bool {
     let Some(job) = state.jobs.get(&alloc.job) else { return false };
     let current = (job.compiled.create_index, job.compiled.version);
+    let oldest = (alloc.job.clone(), 0, 0)..(alloc.job.clone(), current.0, current.1);
+    // Most jobs have one version only: then there is no need to look at each of their allocations.
+    if job.compiled.stopped || state.versions.range(oldest).next().is_none() {
+        return false;
+    }
     let mut others = state.allocs_of_job(&alloc.job);
-    !job.compiled.stopped
-        && others.any(|other| !other.is_terminal() && (other.job_create_index, other.job_version) < current)
+    others.any(|other| !other.is_terminal() && (other.job_create_index, other.job_version) < current)
 }
 
 /// Marks one allocation for replacement and makes the evaluation that does it.

@@ -29,7 +29,7 @@ fn pick<T: Clone>(items: impl Iterator<Item = T>, roll: u8) -> Option<T> {
 fn careless_plan(state: &State, roll: Roll, serial: u128) -> Option<Plan> {
     let eval = pick(state.evals().filter(|eval| !eval.status.is_terminal()), roll.1)?;
     let mut plan = Plan {
-        eval: Evaluation { status: EvalStatus::Complete, ..Evaluation::clone(&eval) },
+        eval: Evaluation { status: EvalStatus::Complete, ..Evaluation::clone(eval) },
         base_index: state.index().saturating_sub(u64::from(roll.3.is_multiple_of(5))),
         all_at_once: roll.3.is_multiple_of(7),
         ..Plan::default()
