@@ -127,11 +127,13 @@ impl GoDuration {
             }
             let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| bad("invalid number"))? };
             total += whole * scale;
-            let mut place = scale;
+            // Go computes the fraction in floating point; 0.3333h gives the same nanosecond here.
+            let (mut digits, mut divisor) = (0u64, 1f64);
             for digit in fraction.bytes().take(18) {
-                place /= 10;
-                total += i128::from(digit - b'0') * place;
+                digits = digits * 10 + u64::from(digit - b'0');
+                divisor *= 10.0;
             }
+            total += (digits as f64 * (scale as f64 / divisor)) as i128;
             rest = tail;
         }
         let signed = if negative { -total } else { total };

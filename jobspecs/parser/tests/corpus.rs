@@ -15,6 +15,9 @@ const REFUSED_FLOOR: usize = 0;
 /// Of those, the ones where the lines are the same too.
 const LINES_FLOOR: usize = 0;
 
+/// Reject files of stage `validate` that are refused.
+const INVALID_FLOOR: usize = 0;
+
 fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/jobs");
     if !path.is_dir() {
@@ -157,4 +160,33 @@ fn refused_files_are_refused_at_the_same_lines() {
     }
     println!("parse: {refused} of {total} refused, {same_lines} at the same lines");
     assert!(refused >= REFUSED_FLOOR && same_lines >= LINES_FLOOR, "{refused} refused, {same_lines} same lines");
+}
+
+#[test]
+fn invalid_jobs_are_refused_at_the_same_field() {
+    let Some(corpus) = corpus() else { return };
+    let index: Json =
+        serde_json::from_str(&std::fs::read_to_string(corpus.join("reject/index.json")).unwrap()).unwrap();
+    let (mut refused, mut same, mut total) = (0, 0, 0);
+    for case in index.as_array().unwrap().iter().filter(|case| case["stage"] == "validate") {
+        total += 1;
+        let name = case["file"].as_str().unwrap();
+        let path = corpus.join("reject").join(name);
+        let source = read(&path).unwrap();
+        match parse(&source, name, &options(&path)) {
+            Err(found) => println!("INVALID {name} does not parse: {}", found[0].message),
+            Ok(parsed) => {
+                let found = model::job::validate(&parsed.job);
+                refused += usize::from(!found.is_empty());
+                let wanted = case["path"].as_str().unwrap();
+                let hit = found.iter().any(|one| one.path == wanted) || (wanted == "several" && found.len() >= 4);
+                same += usize::from(hit);
+                if !hit {
+                    println!("INVALID {name}: {wanted} ({}), found {found:?}", case["wrong"]);
+                }
+            }
+        }
+    }
+    println!("validate: {refused} of {total} refused, {same} at the same field");
+    assert!(refused >= INVALID_FLOOR, "{refused} of {total} refused, there were {INVALID_FLOOR}");
 }

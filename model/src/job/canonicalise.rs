@@ -1,9 +1,11 @@
 //! Defaults: what the API fills in before a job is compared or stored, and what the server adds to that.
 
+use std::collections::BTreeMap;
+
 use super::{
-    Affinity, CheckRestart, Consul, EphemeralDisk, GatewayProxy, Job, LogConfig, MigrateStrategy, Multiregion,
-    MultiregionStrategy, NetworkResource, PeriodicConfig, ReschedulePolicy, Resources, RestartPolicy, ScalingPolicy,
-    Service, ServiceCheck, Spread, Task, TaskArtifact, TaskGroup, Template, UpdateStrategy, Vault, WorkloadIdentity,
+    Affinity, CheckRestart, Connect, Consul, EphemeralDisk, Job, LogConfig, MigrateStrategy, Multiregion,
+    MultiregionStrategy, PeriodicConfig, ReschedulePolicy, Resources, RestartPolicy, ScalingPolicy, Service,
+    ServiceCheck, Spread, Task, TaskArtifact, TaskGroup, Template, UpdateStrategy, Vault, VolumeMount,
 };
 use crate::time::GoDuration;
 
@@ -51,12 +53,10 @@ impl Job {
         ] {
             fill(slot, String::new());
         }
-        fill_option(&mut self.region, "global");
-        fill_option(&mut self.namespace, "default");
-        fill_option(&mut self.r#type, "service");
-        if self.priority.is_none_or(|priority| priority == 0) {
-            self.priority = Some(50);
-        }
+        fill(&mut self.region, "global".to_owned());
+        fill(&mut self.namespace, "default".to_owned());
+        fill(&mut self.r#type, "service".to_owned());
+        fill(&mut self.priority, 50);
         for slot in [&mut self.stop, &mut self.all_at_once, &mut self.stable] {
             fill(slot, false);
         }
@@ -293,9 +293,6 @@ impl TaskGroup {
             canonicalise_consul(consul);
         }
         self.canonicalise_policies(job, &kind);
-        for network in self.networks.iter_mut().flatten() {
-            canonicalise_network(network);
-        }
         let group_name = self.name.clone().unwrap_or_default();
         let job_name = job.name.clone().unwrap_or_default();
         for service in self.services.iter_mut().flatten() {
@@ -337,21 +334,14 @@ impl TaskGroup {
             update.canonicalise();
         }
         if let Some(disconnect) = &mut self.disconnect {
-            fill(&mut disconnect.lost_after, GoDuration(0));
             fill(&mut disconnect.replace, true);
-            fill_option(&mut disconnect.reconcile, "best_score");
+            fill(&mut disconnect.reconcile, "best_score".to_owned());
         }
     }
 }
 
 fn canonicalise_consul(consul: &mut Consul) {
     fill_text(&mut consul.cluster, "default");
-}
-
-fn canonicalise_network(network: &mut NetworkResource) {
-    for port in network.dynamic_ports.iter_mut().flatten().chain(network.reserved_ports.iter_mut().flatten()) {
-        let _ = port;
-    }
 }
 
 impl ScalingPolicy {
@@ -373,10 +363,7 @@ impl Task {
             Some(own) => own.over(restart),
             None => restart.clone(),
         });
-        let logs = self.log_config.get_or_insert_with(LogConfig::default);
-        fill(&mut logs.max_files, 10);
-        fill(&mut logs.max_file_size_mb, 10);
-        fill(&mut logs.disabled, false);
+        canonicalise_logs(&mut self.log_config);
         self.artifacts.iter_mut().flatten().for_each(TaskArtifact::canonicalise);
         self.templates.iter_mut().flatten().for_each(Template::canonicalise);
         if let Some(vault) = &mut self.vault {
@@ -385,13 +372,10 @@ impl Task {
         if let Some(consul) = &mut self.consul {
             canonicalise_consul(consul);
         }
-        for mount in self.volume_mounts.iter_mut().flatten() {
-            fill(&mut mount.propagation_mode, "private".to_owned());
-            fill(&mut mount.read_only, false);
-            fill(&mut mount.selinux_label, String::new());
-        }
-        for policy in self.scaling_policies.iter_mut().flatten() {
-            fill(&mut policy.enabled, true);
+        canonicalise_mounts(&mut self.volume_mounts);
+        for secret in self.secrets.iter_mut().flatten() {
+            drop_empty_map(&mut secret.config);
+            drop_empty_map(&mut secret.env);
         }
         if let Some(plugin) = &mut self.csi_plugin_config {
             fill_text(&mut plugin.mount_dir, "/csi");
@@ -404,15 +388,7 @@ impl Task {
         for service in self.services.iter_mut().flatten() {
             canonicalise_service(service, job, group, Some(&name));
         }
-        if let Some(identity) = &mut self.identity {
-            identity.canonicalise();
-        }
-        self.identities.iter_mut().flatten().for_each(WorkloadIdentity::canonicalise);
     }
-}
-
-impl WorkloadIdentity {
-    fn canonicalise(&mut self) {}
 }
 
 impl Resources {
@@ -428,9 +404,7 @@ impl Resources {
         }
         if let Some(numa) = &mut self.numa {
             fill_text(&mut numa.affinity, "none");
-        }
-        for network in self.networks.iter_mut().flatten() {
-            canonicalise_network(network);
+            drop_empty_list(&mut numa.devices);
         }
     }
 }
@@ -440,10 +414,14 @@ impl TaskArtifact {
         fill(&mut self.getter_mode, "any".to_owned());
         fill(&mut self.getter_insecure, false);
         fill(&mut self.getter_source, String::new());
+        drop_empty_map(&mut self.getter_options);
+        drop_empty_map(&mut self.getter_headers);
         if self.relative_dest.is_none() {
             let source = self.getter_source.as_deref().unwrap_or_default();
             self.relative_dest = Some(match self.getter_mode.as_deref() {
-                Some("file") => format!("local/{}", source.rsplit('/').next().unwrap_or_default()),
+                Some("file") => {
+                    format!("local/{}", source.trim_end_matches('/').rsplit('/').next().unwrap_or_default())
+                }
                 _ => "local/".to_owned(),
             });
         }
@@ -509,26 +487,98 @@ fn canonicalise_service(service: &mut Service, job: &str, group: &str, task: Opt
             }
         }
     }
+    drop_empty_map(&mut service.meta);
+    drop_empty_map(&mut service.canary_meta);
+    drop_empty_map(&mut service.tagged_addresses);
     let (on_update, restart) = (service.on_update.clone(), service.check_restart.clone());
     for check in service.checks.iter_mut().flatten() {
-        canonicalise_check(check, &on_update, restart.as_ref(), &service.name);
+        canonicalise_check(check, &on_update, restart.as_ref());
     }
-    if let Some(proxy) = service.connect.as_mut().and_then(|c| c.gateway.as_mut()).and_then(|g| g.proxy.as_mut()) {
-        canonicalise_gateway(proxy);
+    if let Some(connect) = &mut service.connect {
+        canonicalise_connect(connect);
     }
 }
 
-fn canonicalise_check(check: &mut ServiceCheck, on_update: &str, restart: Option<&CheckRestart>, service: &str) {
-    let _ = service;
+fn canonicalise_check(check: &mut ServiceCheck, on_update: &str, restart: Option<&CheckRestart>) {
     fill_text(&mut check.on_update, on_update);
-    if check.check_restart.is_none() {
-        check.check_restart = restart.cloned();
+    match (&mut check.check_restart, restart) {
+        (Some(own), Some(base)) => {
+            if own.limit == 0 {
+                own.limit = base.limit;
+            }
+            own.grace = own.grace.or(base.grace);
+            own.ignore_warnings |= base.ignore_warnings;
+        }
+        (own @ None, base) => *own = base.cloned(),
+        (Some(_), None) => {}
     }
     if let Some(restart) = &mut check.check_restart {
         fill(&mut restart.grace, GoDuration::from_secs(1));
     }
 }
 
-fn canonicalise_gateway(proxy: &mut GatewayProxy) {
-    fill(&mut proxy.connect_timeout, GoDuration::from_secs(5));
+fn canonicalise_connect(connect: &mut Connect) {
+    if let Some(sidecar) = &mut connect.sidecar_service {
+        drop_empty_list(&mut sidecar.tags);
+        drop_empty_map(&mut sidecar.meta);
+        if let Some(proxy) = &mut sidecar.proxy {
+            drop_empty_map(&mut proxy.config);
+            for upstream in proxy.upstreams.iter_mut().flatten() {
+                drop_empty_map(&mut upstream.config);
+            }
+            if let Some(transparent) = &mut proxy.transparent_proxy {
+                drop_empty_list(&mut transparent.exclude_inbound_ports);
+                drop_empty_list(&mut transparent.exclude_outbound_ports);
+                drop_empty_list(&mut transparent.exclude_outbound_cidrs);
+                drop_empty_list(&mut transparent.exclude_uids);
+            }
+        }
+    }
+    if let Some(task) = &mut connect.sidecar_task {
+        if let Some(resources) = &mut task.resources {
+            resources.canonicalise();
+        }
+        fill(&mut task.kill_timeout, GoDuration::from_secs(5));
+        fill(&mut task.shutdown_delay, GoDuration(0));
+        canonicalise_logs(&mut task.log_config);
+        canonicalise_mounts(&mut task.volume_mounts);
+    }
+    let Some(gateway) = &mut connect.gateway else { return };
+    if let Some(proxy) = &mut gateway.proxy {
+        fill(&mut proxy.connect_timeout, GoDuration::from_secs(5));
+        drop_empty_map(&mut proxy.config);
+    }
+    let listeners = gateway.ingress.iter_mut().flat_map(|ingress| ingress.listeners.iter_mut().flatten());
+    for listener in listeners {
+        fill_text(&mut listener.protocol, "tcp");
+    }
+}
+
+fn canonicalise_logs(logs: &mut Option<LogConfig>) {
+    let logs = logs.get_or_insert_with(LogConfig::default);
+    fill(&mut logs.max_files, 10);
+    fill(&mut logs.max_file_size_mb, 10);
+    fill(&mut logs.disabled, false);
+}
+
+fn canonicalise_mounts(mounts: &mut Option<Vec<VolumeMount>>) {
+    for mount in mounts.iter_mut().flatten() {
+        fill(&mut mount.propagation_mode, "private".to_owned());
+        fill(&mut mount.read_only, false);
+        fill(&mut mount.selinux_label, String::new());
+    }
+}
+
+/// Some blocks lose their empty maps.
+fn drop_empty_map<K, V>(map: &mut Option<BTreeMap<K, V>>) {
+    if map.as_ref().is_some_and(BTreeMap::is_empty) {
+        *map = None;
+    }
+}
+
+/// Some blocks lose their empty lists.
+fn drop_empty_list<T>(list: &mut Option<Vec<T>>) {
+    if list.as_ref().is_some_and(Vec::is_empty) {
+        *list = None;
+    }
 }

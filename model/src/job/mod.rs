@@ -8,6 +8,7 @@ mod placement;
 mod policy;
 mod service;
 mod task;
+mod validate;
 
 pub use canonicalise::DEFAULT_PROVIDER;
 pub use connect::*;
@@ -17,6 +18,7 @@ pub use placement::*;
 pub use policy::*;
 pub use service::*;
 pub use task::*;
+pub use validate::{Violation, validate, warnings};
 
 use std::collections::BTreeMap;
 
