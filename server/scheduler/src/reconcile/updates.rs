@@ -142,14 +142,23 @@ fn essence(job: &Job, group: &TaskGroup, task: &Task) -> Value {
     let Some(fields) = value.as_object_mut() else { return value };
     fields.retain(|key, _| !IN_PLACE.contains(&key.as_str()));
     if let Some(resources) = fields.get_mut("Resources").and_then(Value::as_object_mut) {
-        resources.retain(|key, _| !matches!(key.as_str(), "DiskMB" | "IOPS"));
-        resources.remove("Networks");
+        resources.retain(|key, value| !matches!(key.as_str(), "DiskMB" | "IOPS" | "Networks") && !is_empty(value));
     }
     if let Some(vault) = fields.get_mut("Vault").and_then(Value::as_object_mut) {
         vault.retain(|key, _| key != "Policies");
     }
-    // Absent, null and empty are one to a running task.
+    if let Some(identity) = fields.get_mut("Identity").and_then(Value::as_object_mut) {
+        // What every task has anyway.
+        let standard = |key: &str, value: &Value| match key {
+            "Name" => value == "default",
+            "Audience" => *value == serde_json::json!(["nomadproject.io"]),
+            _ => false,
+        };
+        identity.retain(|key, value| !standard(key, value) && !is_empty(value));
+    }
+    // Absent, null and empty are one to a running task; whole numbers have one spelling.
     fields.retain(|_, value| !is_empty(value));
+    fields.values_mut().for_each(unify_numbers);
     let task_networks = task.resources.as_ref().and_then(|resources| resources.networks.as_deref());
     fields.insert("TaskNetworks".to_owned(), networks(task_networks));
     let mut meta = job.meta.clone().unwrap_or_default();
@@ -168,7 +177,24 @@ fn is_empty(value: &Value) -> bool {
         Value::Null => true,
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
-        _ => false,
+        Value::Bool(on) => !on,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+    }
+}
+
+/// `1.0` becomes `1`.
+fn unify_numbers(value: &mut Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(unify_numbers),
+        Value::Object(map) => map.values_mut().for_each(unify_numbers),
+        Value::Number(number) if number.is_f64() => {
+            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT) {
+                *value = Value::from(float as i64);
+            }
+        }
+        _ => {}
     }
 }
 

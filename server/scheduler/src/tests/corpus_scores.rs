@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use super::build::{World, corpus, node};
 
 /// First placements and counters that are as recorded; raise them when more are.
-const CASES_AGREED: usize = 1;
-const SCORES_AGREED: usize = 100;
+const CASES_AGREED: usize = 86;
+const SCORES_AGREED: usize = 4_394;
 
 /// Features that the planner does not have yet, and oddities it does not copy.
 const SKIPPED: [&str; 8] = ["device", "preempt", "spread-algorithm", "cores", "lifecycle", "secrets", "memory-max", "canary"];
@@ -49,8 +49,8 @@ fn node_of(number: u128, value: &Value) -> Node {
     if value["eligibility"] == "ineligible" {
         node.scheduling_eligibility = model::node::Eligibility::Ineligible;
     }
-    for volume in value["host_volumes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        node.host_volumes.insert(volume.to_owned(), Default::default());
+    for (name, volume) in value["host_volumes"].as_object().into_iter().flatten() {
+        node.host_volumes.insert(name.clone(), serde_json::from_value(volume.clone()).unwrap_or_default());
     }
     node
 }
