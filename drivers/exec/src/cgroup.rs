@@ -55,7 +55,8 @@ impl FromStr for CgroupMode {
 pub struct Cgroups {
     /// Where the tasks' cgroups are made; `None` when there are none here.
     base: Option<PathBuf>,
-    /// Roots of the hierarchies by which a service manager might kill the supervisor with the agent.
+    /// Roots of the hierarchies by which a service manager might kill the supervisor with the agent, as far as the
+    /// agent is not at the root itself.
     homes: Vec<PathBuf>,
     node: String,
 }
@@ -75,7 +76,10 @@ impl Cgroups {
             // Making it tells whether we may: not root, or mounted read-only as in a container.
             std::fs::create_dir_all(base).is_ok()
         });
-        Cgroups { base, homes: [v2, freezer, systemd].into_iter().flatten().collect(), node: node.to_owned() }
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let hierarchies = [("", v2), ("freezer", freezer), ("name=systemd", systemd)];
+        let homes = hierarchies.into_iter().filter(|(name, _)| !is_at_root(&own, name)).filter_map(|(_, root)| root);
+        Cgroups { base, homes: homes.collect(), node: node.to_owned() }
     }
 
     /// Whether tasks get a cgroup.
@@ -97,15 +101,16 @@ impl Cgroups {
     /// Undoes [`Cgroups::enter`] and removes our directories where they are empty.
     pub fn leave(&self) {
         for home in &self.homes {
-            let ours = home.join(PREFIX);
-            let node = ours.join(&self.node);
+            let node = home.join(PREFIX).join(&self.node);
             let own = node.join("supervisor");
             if own.exists() {
                 let _ = add(home, std::process::id());
             }
-            for dir in [own, node, ours] {
-                let _ = std::fs::remove_dir(dir);
-            }
+            remove_empty(&own);
+            remove_empty(&node);
+        }
+        if let Some(base) = &self.base {
+            remove_empty(base);
         }
     }
 
@@ -121,6 +126,20 @@ impl Cgroups {
             Err(error) => Err(io::Error::new(error.kind(), format!("cannot make cgroup {}: {error}", path.display()))),
         }
     }
+}
+
+/// Removes one of our directories, and the one that all nodes share when it was the last.
+fn remove_empty(dir: &Path) {
+    let _ = std::fs::remove_dir(dir);
+    if let Some(parent) = dir.parent().filter(|parent| parent.ends_with(PREFIX)) {
+        let _ = std::fs::remove_dir(parent);
+    }
+}
+
+/// Whether `/proc/self/cgroup` says that this process is at the root of a hierarchy; of one it does not name, too.
+fn is_at_root(own: &str, hierarchy: &str) -> bool {
+    let mut lines = own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    lines.find(|(names, _)| names.split(',').any(|name| name == hierarchy)).is_none_or(|(_, path)| path == "/")
 }
 
 /// The mount points of version 2, of the freezer, and of systemd's own hierarchy of version 1.
@@ -216,6 +235,13 @@ mod tests {
         assert_eq!(hierarchies(hybrid), expected);
         assert_eq!(hierarchies("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0"), (path("/sys/fs/cgroup"), None, None));
         assert_eq!(hierarchies("proc /proc proc rw 0 0\nbroken"), (None, None, None));
+    }
+
+    #[test]
+    fn the_root_is_recognised() {
+        let own = "9:name=systemd:/system.slice/x.service\n8:pids,freezer:/\n0::/a:b\n";
+        assert!(is_at_root(own, "freezer") && is_at_root(own, "memory"));
+        assert!(!is_at_root(own, "name=systemd") && !is_at_root(own, ""));
     }
 
     #[test]

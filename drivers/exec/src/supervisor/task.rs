@@ -123,12 +123,10 @@ impl Task {
             }
         }
         let side = |index: usize| task_sides.get(index).unwrap_or(&null);
-        spawn::spawn(spec, identity, [&null, side(0), side(1)], |pid| {
+        let cgroup = record.cgroup.clone();
+        spawn::spawn(spec, identity, [&null, side(0), side(1)], cgroup.as_deref(), |pid| {
             record.pid = pid;
             record.start_time = process::stat(pid).ok_or_else(|| io::Error::other("it is gone"))?.start_time;
-            if let Some(cgroup) = &record.cgroup {
-                cgroup::add(cgroup, pid.unsigned_abs())?;
-            }
             store.save(&record)
         })?;
         Ok(Task { is_child: true, ..Task::new(record, outputs) })
