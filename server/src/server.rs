@@ -203,6 +203,15 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// The loops hold the log; once they have ended, so does the log.
+    fn drop(&mut self) {
+        if let Some(loops) = self.leader_loops.lock().take() {
+            loops.abort();
+        }
+    }
+}
+
 /// A command of this moment with a seed of its own.
 pub(crate) fn command(op: Op) -> Command {
     Command { at: now(), seed: new_seed(), op }

@@ -154,7 +154,7 @@ impl Planner {
         let mut changes = 0;
         while round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
             let Some(eval) = self.queue.dequeue(now) else { break };
-            let plan = plan_one(&self.table, state, &eval, now, seed.child(round.plans.len() as u64));
+            let plan = plan_safely(&self.table, state, &eval, now, seed.child(round.plans.len() as u64));
             if let Some(blocked) = self.blocked.job_changed(&eval.job).filter(|blocked| blocked.id != eval.id) {
                 self.overtaken.push(cancelled(&blocked, &format!("overtaken by evaluation {}", eval.id)));
             }
@@ -223,6 +223,18 @@ pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timest
         documents: &documents,
     };
     schedule(table, &view, eval, now, seed, state.index())
+}
+
+/// As [`plan_one`]; a panic fails this evaluation instead of ending all planning.
+fn plan_safely(table: &NodeTable, state: &State, eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
+    // The scheduler only reads what it is given, so nothing is left half changed.
+    let attempt = std::panic::AssertUnwindSafe(|| plan_one(table, state, eval, now, seed));
+    std::panic::catch_unwind(attempt).unwrap_or_else(|_| {
+        tracing::error!(eval = %eval.id, job = %eval.job, "the scheduler panicked; the evaluation fails");
+        let description = "the scheduler failed on this job, which is a bug in drover; see the server's log".to_owned();
+        let eval = Evaluation { status: EvalStatus::Failed, status_description: description, ..eval.clone() };
+        Plan { eval, base_index: state.index(), ..Plan::default() }
+    })
 }
 
 fn pending(eval: &Evaluation) -> Evaluation {

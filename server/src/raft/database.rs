@@ -1,5 +1,6 @@
 //! The SQLite database of a server: schema, what a row means, and everything that reads. [`super::writer`] writes.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use openraft::EntryPayload;
@@ -65,6 +66,17 @@ pub enum DatabaseError {
     /// The writer thread has ended or failed before.
     #[error("the log is closed{0}")]
     Closed(String),
+    /// The lock file cannot be made.
+    #[error("cannot lock {path}: {cause}")]
+    Lock {
+        /// The lock file.
+        path: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Somebody else has the database open.
+    #[error("another server uses it (lock file {0}); stop that one or choose another data directory")]
+    InUse(String),
     /// A thread could not be started.
     #[error("cannot start the writer thread: {0}")]
     Thread(std::io::Error),
@@ -79,6 +91,18 @@ pub struct SnapshotRecord {
     pub generation: i64,
     /// Their bytes in all.
     pub size: u64,
+}
+
+/// Takes the lock that keeps a second server off the database; it is held until the file is dropped.
+pub fn lock(path: &Path) -> Result<File, DatabaseError> {
+    let path = path.with_extension("lock");
+    let failed = |cause| DatabaseError::Lock { path: path.display().to_string(), cause };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DatabaseError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
 }
 
 /// Opens the database for writing, and makes it when it is not there.
@@ -117,9 +141,8 @@ pub fn connect(path: &Path) -> Result<Connection, DatabaseError> {
 
 /// A single value, if it was ever written.
 pub fn read_single<T: DeserializeOwned>(connection: &Connection, name: &str) -> Result<Option<T>, DatabaseError> {
-    let data: Option<Vec<u8>> = connection
-        .query_row("SELECT data FROM single WHERE name = ?1", [name], |row| row.get(0))
-        .optional()?;
+    let data: Option<Vec<u8>> =
+        connection.query_row("SELECT data FROM single WHERE name = ?1", [name], |row| row.get(0)).optional()?;
     data.map(|bytes| rmp_serde::from_slice(&bytes))
         .transpose()
         .map_err(|cause| DatabaseError::Decode { what: format!("value {name:?}"), cause })
@@ -129,7 +152,9 @@ pub fn read_single<T: DeserializeOwned>(connection: &Connection, name: &str) -> 
 pub fn write_single<T: Serialize>(connection: &Connection, name: &str, value: &T) -> Result<(), DatabaseError> {
     let data = rmp_serde::to_vec_named(value)?;
     connection
-        .prepare_cached("INSERT INTO single (name, data) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET data = excluded.data")?
+        .prepare_cached(
+            "INSERT INTO single (name, data) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET data = excluded.data",
+        )?
         .execute(params![name, data])?;
     Ok(())
 }

@@ -44,6 +44,7 @@ impl LogStore {
     /// # Errors
     /// When the file cannot be used.
     pub fn open(path: &Path) -> Result<LogStore, DatabaseError> {
+        let lock = database::lock(path)?;
         let connection = database::open(path)?;
         let purged: Option<LogId> = database::read_single(&connection, PURGED)?;
         let shared = Shared {
@@ -55,7 +56,7 @@ impl LogStore {
             snapshot: database::read_single(&connection, SNAPSHOT)?,
             reader: database::connect(path)?,
         };
-        let writer = Writer::start(connection)?;
+        let writer = Writer::start(connection, lock)?;
         Ok(LogStore { path: path.to_owned(), writer, shared: Arc::new(Mutex::new(shared)) })
     }
 

@@ -13,8 +13,9 @@ mod tests;
 mod types;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use openraft::{BasicNode, ServerState, SnapshotPolicy};
@@ -95,7 +96,7 @@ impl Log {
         listener: Arc<dyn Listener>,
         metrics: Arc<Metrics>,
     ) -> Result<Log, LogError> {
-        let store = LogStore::open(&options.path)?;
+        let store = open_store(&options.path).await?;
         let published = Arc::new(ArcSwap::from_pointee(State::default()));
         let machine = StateMachine::restore(store.clone(), published.clone(), listener)?;
         let before = store.last();
@@ -153,6 +154,19 @@ impl Log {
             task.abort();
         }
     }
+}
+
+/// Opens the store; one that is just being closed by somebody else is waited for.
+async fn open_store(path: &Path) -> Result<LogStore, DatabaseError> {
+    const TRIES: u32 = 40;
+    const PAUSE: Duration = Duration::from_millis(50);
+    for _ in 1..TRIES {
+        match LogStore::open(path) {
+            Err(DatabaseError::InUse(_)) => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+    LogStore::open(path)
 }
 
 /// openraft's timers, relaxed: one voter hears nobody, and an idle machine should sleep.

@@ -45,10 +45,7 @@ impl Proposals {
     pub async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
         let encoded = encode_command(&command).map_err(|cause| ProposeError::Log(cause.to_string()))?;
         let (answer, committed) = oneshot::channel();
-        self.queue
-            .send(Proposal { command, encoded, answer })
-            .await
-            .map_err(|_| ProposeError::ShuttingDown)?;
+        self.queue.send(Proposal { command, encoded, answer }).await.map_err(|_| ProposeError::ShuttingDown)?;
         committed.await.unwrap_or(Err(ProposeError::ShuttingDown))
     }
 }

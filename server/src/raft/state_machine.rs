@@ -119,8 +119,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I::IntoIter: OptionalSend,
     {
         let mut touched = Touched::default();
-        let answers: Vec<Replies> =
-            entries.into_iter().map(|entry| self.apply_entry(entry, &mut touched)).collect();
+        let answers: Vec<Replies> = entries.into_iter().map(|entry| self.apply_entry(entry, &mut touched)).collect();
         let commands: usize = answers.iter().map(|answer| answer.replies.len()).sum();
         if commands > 0 {
             let published = self.publish();

@@ -2,6 +2,7 @@
 //!
 //! One thread and one queue keep votes and entries in the order in which the log gave them, as Raft demands.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -53,11 +54,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on an open database.
-    pub fn start(connection: Connection) -> Result<Writer, DatabaseError> {
+    /// Starts the thread on an open database; it holds `lock` until it ends.
+    pub fn start(connection: Connection, lock: File) -> Result<Writer, DatabaseError> {
         let (queue, requests) = channel();
         let durable = Arc::new(AtomicU64::new(u64::MAX));
-        let thread = Thread { connection, committed: None, failed: None, durable: durable.clone() };
+        let thread = Thread { connection, lock: Some(lock), committed: None, failed: None, durable: durable.clone() };
         std::thread::Builder::new()
             .name("log-writer".to_owned())
             .stack_size(512 * 1024)
@@ -91,6 +92,7 @@ impl Writer {
 
 struct Thread {
     connection: Connection,
+    lock: Option<File>,
     committed: Option<LogId>,
     /// The first failure; after it nothing is written any more, for a hole in the log would be worse.
     failed: Option<String>,
@@ -145,6 +147,8 @@ impl Thread {
         if stop {
             // Only saves the next start the replay of the write-ahead log.
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            // Before the answer, so that whoever waits for the end can open the database again.
+            self.lock = None;
         }
         for answer in answers {
             match answer {
@@ -208,7 +212,9 @@ impl Thread {
             }
             Request::SnapshotPart(generation, part, data, _) => {
                 connection
-                    .prepare_cached("INSERT OR REPLACE INTO snapshot_chunk (generation, part, data) VALUES (?1, ?2, ?3)")?
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO snapshot_chunk (generation, part, data) VALUES (?1, ?2, ?3)",
+                    )?
                     .execute(params![generation, part, data])?;
             }
             Request::SnapshotReady(record, _) => {
