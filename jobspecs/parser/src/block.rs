@@ -273,9 +273,12 @@ impl<'x> Block<'x> {
         self.get(name)
     }
 
-    /// Like [`Block::get`], with a default of its own for an absent attribute.
-    pub fn get_or<T: Field>(&self, name: &'static str, default: T) -> T {
-        if self.has(name) { self.get(name) } else { default }
+    /// Like [`Block::get`], with a default of its own for an attribute that is absent or null.
+    pub fn get_or<T>(&self, name: &'static str, default: T) -> Option<T>
+    where
+        Option<T>: Field,
+    {
+        self.get::<Option<T>>(name).or(Some(default))
     }
 
     /// A child block that may be there once.
@@ -360,7 +363,9 @@ impl<'x> Block<'x> {
         let block = self.free::<String>(name);
         let attribute = self.find(name).map(|attribute| attribute.span.clone());
         match (block, attribute) {
-            (Some(_), Some(span)) => {
+            (Some(_), Some(attribute)) => {
+                let block = self.place_of_block(name).unwrap_or_else(|| attribute.clone());
+                let span = block;
                 let message = format!("{name} is given both as a block and as an attribute");
                 self.session.report(Problem { message, span, help: Some(format!("keep one of the two {name}")) });
                 None
@@ -479,6 +484,24 @@ impl Field for u64 {
         let float = number.to_f64();
         let exact = float >= 1.0 && float < 9.0e18 && (float * 1_048_576.0).fract() == 0.0;
         if exact { Ok(float as u64) } else { Err(format!("a whole number from 0 up is needed here, not {number}")) }
+    }
+}
+
+/// A whole number; a fraction is cut off, as Nomad does for a few fields.
+#[derive(Default)]
+pub(crate) struct Cut(pub Option<i64>);
+
+impl Field for Cut {
+    fn read(value: Value) -> Result<Self, String> {
+        if value == Value::Null {
+            return Ok(Cut(None));
+        }
+        let number = value.to_number()?;
+        match number.to_i64() {
+            Some(whole) => Ok(Cut(Some(whole))),
+            None if number.to_f64().abs() < 9.0e15 => Ok(Cut(Some(number.to_f64() as i64))),
+            None => Err(format!("{number} is too large")),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use model::job::{
 };
 
 use crate::block::Block;
+use crate::diagnostics::Problem;
 use crate::{resources, task};
 
 pub(crate) fn connect(block: &Block<'_>) -> Connect {
@@ -70,7 +71,7 @@ fn proxy(block: &Block<'_>) -> Proxy {
         upstreams: block.many("upstreams", &[], upstream),
         transparent_proxy: block.one("transparent_proxy", |block| TransparentProxy {
             uid: block.get("uid"),
-            outbound_port: block.get("outbound_port"),
+            outbound_port: port(block, "outbound_port"),
             exclude_inbound_ports: block.get("exclude_inbound_ports"),
             exclude_outbound_ports: block.get("exclude_outbound_ports"),
             exclude_outbound_cidrs: block.get("exclude_outbound_cidrs"),
@@ -79,6 +80,16 @@ fn proxy(block: &Block<'_>) -> Proxy {
         }),
         config: block.config("config"),
     }
+}
+
+/// A port of 16 bits.
+fn port(block: &Block<'_>, name: &'static str) -> u64 {
+    let number: u64 = block.get(name);
+    if number > 65_535 {
+        let message = format!("{name}: there is no port {number}, the largest is 65535");
+        block.session.report(Problem { message, span: block.place(name), help: None });
+    }
+    number
 }
 
 fn upstream(block: &Block<'_>) -> Upstream {

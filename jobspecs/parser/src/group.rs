@@ -36,9 +36,6 @@ pub(crate) fn group(block: &Block<'_>) -> TaskGroup {
         scaling: block.one("scaling", scaling),
         tasks: block.many("task", &["name"], task::task),
     };
-    if group.count.is_none() {
-        group.count = group.scaling.as_ref().and_then(|scaling| scaling.min);
-    }
     for task in group.tasks.iter_mut().flatten() {
         if task.vault.is_none() {
             task.vault = vault.clone();
@@ -78,7 +75,7 @@ fn volumes(block: &Block<'_>) -> Option<BTreeMap<String, VolumeRequest>> {
 }
 
 fn scaling(block: &Block<'_>) -> ScalingPolicy {
-    let kind: String = block.get_or("type", "horizontal".to_owned());
+    let kind: String = block.get("type");
     if kind != "horizontal" && !kind.is_empty() {
         block.session.report(Problem {
             message: format!("scaling of a group is horizontal, not {kind:?}"),

@@ -63,11 +63,13 @@ fn inherit(group: &mut TaskGroup, vault: Option<&Vault>, secrets: Option<&[Secre
 }
 
 fn periodic(block: &Block<'_>) -> PeriodicConfig {
+    let spec: Option<String> = block.get("cron");
+    let specs: Option<Vec<String>> = block.get("crons");
     PeriodicConfig {
         enabled: block.get("enabled"),
-        spec: block.get("cron"),
-        specs: block.get("crons"),
-        spec_type: Some("cron".to_owned()),
+        spec_type: (spec.is_some() || specs.is_some()).then(|| "cron".to_owned()),
+        spec,
+        specs,
         prohibit_overlap: block.get("prohibit_overlap"),
         time_zone: block.get("time_zone"),
     }

@@ -89,7 +89,12 @@ impl Number {
         if other.to_f64() == 0.0 {
             return None;
         }
-        Some(self.combine(other, |a, b| (a % b == 0).then(|| a / b), |a, b| a / b))
+        if let (Number::Int(a), Number::Int(b)) = (self, other)
+            && a.checked_rem(*b) == Some(0)
+        {
+            return a.checked_div(*b).map(Number::Int);
+        }
+        Some(Number::from_f64(self.to_f64() / other.to_f64()))
     }
 
     /// The remainder, with the sign of the dividend; by zero it is the dividend itself.

@@ -2,7 +2,7 @@
 
 use model::job::{Affinity, Constraint, Spread, SpreadTarget};
 
-use crate::block::Block;
+use crate::block::{Block, Cut};
 use crate::diagnostics::Problem;
 
 /// Operators that may be written as an attribute: `regexp = "..."` for `operator = "regexp"`, `value = "..."`.
@@ -29,9 +29,9 @@ pub(crate) fn constraint(block: &Block<'_>) -> Constraint {
             );
         }
     }
-    if block.get::<Option<bool>>("distinct_hosts") == Some(true) {
+    if let Some(distinct) = block.get::<Option<bool>>("distinct_hosts") {
         constraint.operand = "distinct_hosts".to_owned();
-        constraint.r_target = "true".to_owned();
+        constraint.r_target = distinct.to_string();
     }
     if let Some(property) = block.get::<Option<String>>("distinct_property").filter(|text| !text.is_empty()) {
         constraint.operand = "distinct_property".to_owned();
@@ -48,7 +48,7 @@ pub(crate) fn affinity(block: &Block<'_>) -> Affinity {
         l_target: text(block, "attribute"),
         r_target: text(block, "value"),
         operand: text(block, "operator"),
-        weight: block.get::<Option<i64>>("weight"),
+        weight: block.get::<Cut>("weight").0,
     };
     if let Some((word, value)) = shorthand(block, &AFFINITY_WORDS) {
         affinity.operand = word.to_owned();

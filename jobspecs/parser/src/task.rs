@@ -120,18 +120,18 @@ fn template(block: &Block<'_>) -> Template {
         source_path: block.get("source"),
         dest_path: block.get("destination"),
         embedded_tmpl: block.get("data"),
-        change_mode: block.get_or("change_mode", Some("restart".to_owned())),
+        change_mode: block.get_or("change_mode", "restart".to_owned()),
         change_signal: block.get("change_signal"),
         change_script: block.one("change_script", |block| ChangeScript {
-            command: block.get_or("command", Some(String::new())),
-            args: block.get_or("args", Some(Vec::new())),
-            timeout: block.get_or("timeout", Some(GoDuration::from_secs(5))),
-            fail_on_error: block.get_or("fail_on_error", Some(false)),
-            run_on_first_render: block.get_or("run_on_first_render", Some(false)),
+            command: block.get("command"),
+            args: block.get_or("args", Vec::new()),
+            timeout: block.get_or("timeout", GoDuration::from_secs(5)),
+            fail_on_error: block.get_or("fail_on_error", false),
+            run_on_first_render: block.get_or("run_on_first_render", false),
         }),
         once: block.get("once"),
-        splay: block.get_or("splay", Some(GoDuration::from_secs(5))),
-        perms: block.get_or("perms", Some("0644".to_owned())),
+        splay: block.get_or("splay", GoDuration::from_secs(5)),
+        perms: block.get_or("perms", "0644".to_owned()),
         uid: block.get("uid"),
         gid: block.get("gid"),
         left_delim: block.get("left_delimiter"),
@@ -139,7 +139,7 @@ fn template(block: &Block<'_>) -> Template {
         envvars: block.get("env"),
         vault_grace: block.get("vault_grace"),
         wait: block.one("wait", |block| WaitConfig { min: block.get("min"), max: block.get("max") }),
-        err_missing_key: block.get_or("error_on_missing_key", Some(false)),
+        err_missing_key: block.get_or("error_on_missing_key", false),
     }
 }
 
@@ -150,9 +150,9 @@ pub(crate) fn vault(block: &Block<'_>) -> Vault {
         role: block.get("role"),
         namespace: block.get("namespace"),
         cluster: block.get("cluster"),
-        env: block.get_or("env", Some(true)),
-        disable_file: block.get_or("disable_file", Some(false)),
-        change_mode: block.get_or("change_mode", Some("restart".to_owned())),
+        env: block.get_or("env", true),
+        disable_file: block.get_or("disable_file", false),
+        change_mode: block.get_or("change_mode", "restart".to_owned()),
         change_signal: block.get("change_signal"),
         allow_token_expiration: block.get("allow_token_expiration"),
     }
@@ -187,10 +187,10 @@ pub(crate) fn identity(block: &Block<'_>) -> WorkloadIdentity {
 
 /// The first identity without a name, or named `default`, is the task's own; all others are a list.
 fn identities(block: &Block<'_>) -> (Option<WorkloadIdentity>, Option<Vec<WorkloadIdentity>>) {
-    let mut all = block.many("identity", &[], identity).unwrap_or_default();
+    let Some(mut all) = block.many("identity", &[], identity) else { return (None, None) };
     let own = all.iter().position(|identity| identity.name.is_empty() || identity.name == "default");
     let own = own.map(|at| all.remove(at));
-    (own, if all.is_empty() { None } else { Some(all) })
+    (own, Some(all))
 }
 
 pub(crate) fn secret(block: &Block<'_>) -> Secret {
@@ -204,7 +204,7 @@ pub(crate) fn secret(block: &Block<'_>) -> Secret {
 }
 
 fn scaling(block: &Block<'_>) -> Option<Vec<ScalingPolicy>> {
-    block.many("scaling", &["cpu or mem"], |block| {
+    let policies = block.many("scaling", &["cpu or mem"], |block| {
         let label = block.label(0).to_lowercase();
         let kind = match label.as_str() {
             "cpu" => "vertical_cpu",
@@ -219,7 +219,7 @@ fn scaling(block: &Block<'_>) -> Option<Vec<ScalingPolicy>> {
         if !written.is_empty() && written != kind {
             let message = format!("this scaling is {kind:?}, not {written:?}");
             let help = Some("leave type out".to_owned());
-            block.session.report(Problem { message, span: block.place("type"), help });
+            block.session.report(Problem { message, span: block.span.clone(), help });
         }
         ScalingPolicy {
             r#type: kind.to_owned(),
@@ -229,5 +229,12 @@ fn scaling(block: &Block<'_>) -> Option<Vec<ScalingPolicy>> {
             policy: block.config("policy"),
             ..ScalingPolicy::default()
         }
-    })
+    });
+    let kinds: Vec<&String> = policies.iter().flatten().map(|policy| &policy.r#type).collect();
+    if kinds.len() > 1 && kinds.iter().any(|kind| kinds.iter().filter(|other| other == &kind).count() > 1) {
+        let message = "two scaling blocks of one task are for the same resource".to_owned();
+        let span = block.place_of_block("scaling").unwrap_or_else(|| block.span.clone());
+        block.session.report(Problem { message, span, help: None });
+    }
+    policies
 }

@@ -1,5 +1,6 @@
 //! Texts with `${...}` and `%{...}` in them, quoted or as heredocs.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hcl_edit::Span;
@@ -21,36 +22,115 @@ pub(crate) fn string(evaluator: &Evaluator<'_>, text: &StringTemplate, scope: &S
             return evaluator.evaluate(&lone.expr, scope);
         }
     }
-    let renderer = Renderer { evaluator, scope, dedent: None };
+    let renderer = Renderer { evaluator, scope, literals: None };
     renderer.elements(text.iter(), false, false).map(Value::Text)
 }
 
 /// A heredoc; `<<-` takes the common indent away.
 pub(crate) fn heredoc(evaluator: &Evaluator<'_>, heredoc: &HeredocTemplate, scope: &Scope) -> Evaluated {
-    let span = heredoc.span().unwrap_or(0..0);
-    let raw = evaluator.slice(&span);
-    let dedent = if raw.trim_start().starts_with("<<-") { Some(common_indent(raw)) } else { Some(0) };
-    let renderer = Renderer { evaluator, scope, dedent };
+    let flush = evaluator.slice(&heredoc.span().unwrap_or(0..0)).trim_start().starts_with("<<-");
+    let mut lines = Lines { source: evaluator.source, pieces: Vec::new() };
+    lines.walk(heredoc.template.iter(), false, false);
+    let literals = lines.into_literals(flush);
+    let renderer = Renderer { evaluator, scope, literals: Some(&literals) };
     renderer.elements(heredoc.template.iter(), false, false).map(Value::Text)
 }
 
-/// The least indent of all lines that hold more than blanks; the opening and closing lines do not count.
-fn common_indent(raw: &str) -> usize {
-    let mut lines: Vec<&str> = raw.trim_end().split('\n').skip(1).collect();
-    lines.pop();
-    let indents = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| {
-        let rest = line.trim_start_matches([' ', '\t']);
-        // A line that begins with a trim marker has its indent trimmed, so nothing is common.
-        if rest.starts_with("${~") || rest.starts_with("%{~") { 0 } else { line.len() - rest.len() }
-    });
-    indents.min().unwrap_or(0)
+/// The literals of a heredoc, line by line: a trim marker reaches as far as the next line end only, and the common
+/// indent is found after trimming.
+struct Lines<'s> {
+    source: &'s str,
+    /// Start of the literal in the source, and one line of it.
+    pieces: Vec<(usize, &'s str)>,
+}
+
+impl<'s> Lines<'s> {
+    fn walk<'t>(&mut self, elements: impl Iterator<Item = &'t Element>, trim_first: bool, trim_last: bool) {
+        let elements: Vec<&Element> = elements.collect();
+        let mut trim_next = trim_first;
+        for (at, element) in elements.iter().enumerate() {
+            match element {
+                Element::Literal(literal) => {
+                    let trim_end = elements.get(at + 1).map_or(trim_last, |next| strip_before(next));
+                    self.literal(literal.span().unwrap_or(0..0), trim_next, trim_end);
+                    trim_next = false;
+                }
+                Element::Interpolation(interpolation) => {
+                    self.pieces.push((usize::MAX, "x"));
+                    trim_next = interpolation.strip.strip_end();
+                }
+                Element::Directive(directive) => match directive.as_ref() {
+                    Directive::If(choice) => {
+                        let (first, last) = (&choice.if_expr, choice.endif_expr.strip);
+                        let middle = choice.else_expr.as_ref().map_or(last, |other| other.strip);
+                        self.walk(first.template.iter(), first.strip.strip_end(), middle.strip_start());
+                        if let Some(other) = &choice.else_expr {
+                            self.walk(other.template.iter(), other.strip.strip_end(), last.strip_start());
+                        }
+                        trim_next = last.strip_end();
+                    }
+                    Directive::For(each) => {
+                        let (first, last) = (&each.for_expr, each.endfor_expr.strip);
+                        self.walk(first.template.iter(), first.strip.strip_end(), last.strip_start());
+                        trim_next = last.strip_end();
+                    }
+                },
+            }
+        }
+    }
+
+    fn literal(&mut self, span: Range<usize>, trim_first: bool, trim_last: bool) {
+        let raw = self.source.get(span.clone()).unwrap_or("");
+        let lines: Vec<&str> = raw.split_inclusive('\n').collect();
+        for (at, line) in lines.iter().enumerate() {
+            let mut line = *line;
+            if at == 0 && trim_first {
+                line = line.trim_start();
+            }
+            if at + 1 == lines.len() && trim_last {
+                line = line.trim_end();
+            }
+            self.pieces.push((span.start, line));
+        }
+    }
+
+    /// The literals by their start, without the common indent when `flush`.
+    fn into_literals(self, flush: bool) -> BTreeMap<usize, String> {
+        let starts = line_starts(&self.pieces);
+        let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+        let blank = |line: &str| line.trim().is_empty() && line.ends_with('\n');
+        let common = self
+            .pieces
+            .iter()
+            .zip(&starts)
+            .filter(|((_, line), start)| flush && **start && !blank(line))
+            .map(|((_, line), _)| indent(line))
+            .min()
+            .unwrap_or(0);
+        let mut literals: BTreeMap<usize, String> = BTreeMap::new();
+        for ((at, line), start) in self.pieces.iter().zip(starts) {
+            let cut = if start && !blank(line) { common.min(indent(line)) } else { 0 };
+            let text = line[cut..].replace("$${", "${").replace("%%{", "%{");
+            literals.entry(*at).or_default().push_str(&text);
+        }
+        literals
+    }
+}
+
+/// Which pieces begin a line: the first one, and those behind a line end that was not trimmed.
+fn line_starts(pieces: &[(usize, &str)]) -> Vec<bool> {
+    let mut at_start = true;
+    pieces
+        .iter()
+        .map(|(_, line)| std::mem::replace(&mut at_start, line.ends_with('\n')))
+        .collect()
 }
 
 struct Renderer<'e, 's> {
     evaluator: &'e Evaluator<'s>,
     scope: &'e Scope,
-    /// In a heredoc, how many blanks each line loses; its literals are read from the source.
-    dedent: Option<usize>,
+    /// In a heredoc, its literals by their start, trimmed and without indent.
+    literals: Option<&'e BTreeMap<usize, String>>,
 }
 
 impl Renderer<'_, '_> {
@@ -67,16 +147,19 @@ impl Renderer<'_, '_> {
         for (at, element) in elements.iter().enumerate() {
             match element {
                 Element::Literal(literal) => {
-                    let text = self.literal(literal.value(), literal.span());
-                    let mut text = text.as_str();
-                    if trim_next {
-                        text = text.trim_start();
+                    let span = literal.span().unwrap_or(0..0);
+                    let mut text = literal.value().as_str();
+                    if let Some(literals) = self.literals {
+                        text = literals.get(&span.start).map_or(text, String::as_str);
+                    } else {
+                        if trim_next {
+                            text = text.trim_start();
+                        }
+                        if elements.get(at + 1).map_or(trim_last, |next| strip_before(next)) {
+                            text = text.trim_end();
+                        }
                     }
-                    let trim_end = elements.get(at + 1).map_or(trim_last, |next| strip_before(next));
-                    if trim_end {
-                        text = text.trim_end();
-                    }
-                    self.evaluator.step(text.len() / 64, &literal.span().unwrap_or(0..0))?;
+                    self.evaluator.step(text.len() / 64, &span)?;
                     out.push_str(text);
                     trim_next = false;
                 }
@@ -97,26 +180,6 @@ impl Renderer<'_, '_> {
             }
         }
         Ok(out)
-    }
-
-    /// Literals of heredocs come from the source, because their indent is removed here.
-    fn literal(&self, parsed: &str, span: Option<Range<usize>>) -> String {
-        let (Some(indent), Some(span)) = (self.dedent, span) else {
-            return parsed.to_owned();
-        };
-        let source = self.evaluator.source;
-        let Some(raw) = source.get(span.clone()) else {
-            return parsed.to_owned();
-        };
-        let mut out = String::with_capacity(raw.len());
-        let mut line_start = span.start == 0 || source.as_bytes().get(span.start - 1) == Some(&b'\n');
-        for line in raw.split_inclusive('\n') {
-            let blank = line.trim().is_empty() && line.ends_with('\n');
-            let cut = if line_start && !blank { line.len() - line.trim_start_matches([' ', '\t']).len() } else { 0 };
-            out.push_str(&line[cut.min(indent)..]);
-            line_start = true;
-        }
-        out.replace("$${", "${").replace("%%{", "%{")
     }
 
     fn interpolation(&self, expression: &Expression, span: Option<Range<usize>>) -> Evaluated<String> {
@@ -159,7 +222,7 @@ impl Renderer<'_, '_> {
                 scope = scope.with(name.value().as_str(), key);
             }
             scope = scope.with(intro.value_var.value().as_str(), value);
-            let inner = Renderer { evaluator: self.evaluator, scope: &scope, dedent: self.dedent };
+            let inner = Renderer { evaluator: self.evaluator, scope: &scope, literals: self.literals };
             out.push_str(&inner.template(&intro.template, &intro.strip, &each.endfor_expr.strip)?);
         }
         Ok(out)

@@ -128,12 +128,21 @@ fn declare<'x>(session: &Session<'x>, syntax: &'x Syntax, declared: &mut Vec<Dec
 fn declare_plain<'x>(source: &str, syntax: &'x Syntax, declared: &mut Vec<Declared<'x>>) -> Evaluated<()> {
     let constants = Evaluator::new(source, Mode::Constant);
     for structure in syntax.body.iter() {
-        let Structure::Attribute(attribute) = structure else {
-            return Err(Problem::new("variables takes attributes only", syntax.ident.span().unwrap_or(0..0)));
+        let attribute = match structure {
+            Structure::Attribute(attribute) => attribute,
+            Structure::Block(block) => {
+                let span = block.ident.span().unwrap_or(0..0);
+                return Err(Problem::new("variables takes attributes only", span));
+            }
         };
         let value = constants.evaluate(&attribute.value, &Scope::default())?;
+        let name = attribute.key.value().to_string();
+        if declared.iter().any(|other| other.name == name) {
+            let span = attribute.key.span().unwrap_or(0..0);
+            return Err(Problem::new(format!("the variable {name:?} is declared twice"), span));
+        }
         declared.push(Declared {
-            name: attribute.key.value().to_string(),
+            name,
             span: attribute.key.span().unwrap_or(0..0),
             kind: None,
             value: Some(value),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Function, MANY, row};
-use crate::value::{Mapping, Sequence, Value};
+use crate::value::{Mapping, Sequence, Value, compare};
 
 type Outcome = Result<Value, String>;
 
@@ -22,6 +22,8 @@ pub(super) const TABLE: &[Function] = &[
     row("length", 1, 1, length),
     row("lookup", 3, 3, lookup),
     row("merge", 1, MANY, merge),
+    row("setintersection", 1, MANY, setintersection),
+    row("setunion", 1, MANY, setunion),
     row("slice", 3, 3, slice),
     row("sort", 1, 1, sort),
     row("values", 1, 1, values),
@@ -181,4 +183,24 @@ fn zipmap(arguments: &[Value]) -> Outcome {
         entries.insert(name.to_text()?, item.clone());
     }
     Ok(Value::Map(Mapping::Object, entries))
+}
+
+/// Sorts and drops repeats, as sets do.
+fn set(mut items: Vec<Value>) -> Value {
+    items.sort_by(compare);
+    items.dedup();
+    Value::List(Sequence::Set, items)
+}
+
+fn setunion(arguments: &[Value]) -> Outcome {
+    concat(arguments).and_then(|all| Ok(set(all.items()?.to_vec())))
+}
+
+fn setintersection(arguments: &[Value]) -> Outcome {
+    let mut kept = arguments[0].items()?.to_vec();
+    for other in &arguments[1..] {
+        let other = other.items()?;
+        kept.retain(|item| other.contains(item));
+    }
+    Ok(set(kept))
 }
