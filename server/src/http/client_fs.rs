@@ -129,11 +129,11 @@ mod tests {
         assert_eq!(text_of(false).await, r#"{"Data":"aGk=","File":"alloc/logs/main.stdout.0","Offset":2}"#);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_silent_followed_log_has_heartbeats() {
         let (_send, chunks) = mpsc::channel(1);
         let (_keep, stop) = watch::channel(false);
-        let mut body = body(chunks, false, Some(HEARTBEAT), stop);
+        let mut body = body(chunks, false, Some(Duration::from_millis(5)), stop);
         let frame = body.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "{}");
     }

@@ -1,1 +1,7 @@
-//! The API over a real listener, a real log and a real client.
+//! The API over a real listener and a real log.
+
+mod golden;
+mod harness;
+mod limits;
+mod shape;
+mod writes;
