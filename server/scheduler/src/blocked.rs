@@ -112,8 +112,9 @@ impl Waiting {
         let overlay = Overlay::new(table);
         info.schedulable
             && self.job.groups.iter().any(|group| {
-                let rules = Rules::of(&self.job, group);
-                rules.concerns(info) && rules.check(info).is_ok() && overlay.fit(slot, &Ask::of(group)).is_ok()
+                // The cheap question first: rules have patterns to compile.
+                let fits = overlay.fit(slot, &Ask::of(group)).is_ok();
+                fits && Rules::of(&self.job, group).admit(info)
             })
     }
 }

@@ -183,7 +183,10 @@ fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Sh
             );
         }
         Shortage::DynamicPorts => {
-            return format!("{count} {} have no free dynamic port left: widen the node's dynamic port range.", nodes(count));
+            return format!(
+                "{count} {} have no free dynamic port left: widen the node's dynamic port range.",
+                nodes(count)
+            );
         }
     };
     let (name, unit) = match shortage {
@@ -261,7 +264,10 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, rejection: &Rejection, count: u64
             format!("{count} {} lack a host volume of {names:?}, or have it read-only.", nodes(count))
         }
         Rejection::DistinctHosts => {
-            format!("{count} {} already run a copy and `distinct_hosts` allows one each: add nodes or lower `count`.", nodes(count))
+            format!(
+                "{count} {} already run a copy and `distinct_hosts` allows one each: add nodes or lower `count`.",
+                nodes(count)
+            )
         }
         Rejection::DistinctProperty(_) => {
             format!("{count} {} have their value of `distinct_property` used up, or lack the property.", nodes(count))

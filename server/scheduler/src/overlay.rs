@@ -148,7 +148,8 @@ impl<'a> Overlay<'a> {
     fn fit_in(&self, slot: usize, delta: &Delta, ask: &Ask<'_>) -> Result<(), Shortage> {
         let info = self.table.info(slot);
         let ends = |id: AllocId| self.ends(delta, id);
-        let holders = self.table.port_holders(slot);
+        let wants_ports = !ask.group.ports.is_empty();
+        let holders = if wants_ports { self.table.port_holders(slot) } else { None };
         for port in ask.group.ports.iter() {
             let Some(number) = port.static_port else { continue };
             if !ports::is_available(number, info, holders, &delta.taken, ends) {

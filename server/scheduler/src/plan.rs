@@ -44,6 +44,7 @@ pub(crate) struct Draft<'a> {
     plan: Plan,
     evals_made: u64,
     failed: BTreeMap<String, AllocMetric>,
+    allocs: BTreeMap<AllocId, &'a Allocation>,
 }
 
 impl<'a> Draft<'a> {
@@ -58,6 +59,7 @@ impl<'a> Draft<'a> {
     ) -> Draft<'a> {
         let eval = Evaluation {
             status: EvalStatus::Complete,
+            status_description: String::new(),
             snapshot_index: index,
             failed_tg_allocs: BTreeMap::new(),
             queued_allocations: BTreeMap::new(),
@@ -83,6 +85,7 @@ impl<'a> Draft<'a> {
             plan: Plan { eval, all_at_once, base_index: index, ..Plan::default() },
             evals_made: 0,
             failed: BTreeMap::new(),
+            allocs: view.allocs.iter().map(|alloc| (alloc.id, *alloc)).collect(),
         }
     }
 
@@ -132,7 +135,7 @@ impl<'a> Draft<'a> {
             let client_status = stop.lost.then_some(ClientStatus::Lost);
             self.stop(stop.id, stop.why, client_status);
             self.overlay.stop(stop.id);
-            let Some(alloc) = self.view.allocs.iter().find(|alloc| alloc.id == stop.id) else { continue };
+            let Some(alloc) = self.allocs.get(&stop.id) else { continue };
             if let Some(slot) = self.table.slot(alloc.node_id)
                 && !alloc.is_terminal()
             {
@@ -153,11 +156,8 @@ impl<'a> Draft<'a> {
             self.plan.eval.annotations.insert(group.name.clone(), changes.counts.clone());
             self.plan.eval.queued_allocations.insert(group.name.clone(), 0);
             for alloc in &changes.in_place {
-                let version = Allocation {
-                    job_version: job.version,
-                    eval_id: self.plan.eval.id,
-                    ..Allocation::clone(alloc)
-                };
+                let version =
+                    Allocation { job_version: job.version, eval_id: self.plan.eval.id, ..Allocation::clone(alloc) };
                 self.plan.in_place.push(version);
             }
             self.delay(&changes.later);
@@ -212,7 +212,7 @@ impl<'a> Draft<'a> {
                     match self.failed.get(&group.name) {
                         Some(_) => self.count_failure(&group.name),
                         None => {
-                            self.failed.insert(group.name.clone(), metric);
+                            self.failed.insert(group.name.clone(), *metric);
                             *self.plan.eval.queued_allocations.entry(group.name.clone()).or_insert(0) += 1;
                         }
                     }

@@ -99,7 +99,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             distinct: Distinct::of(job, group, document),
             property_counts: Vec::new(),
             affinity,
-            spreads: if job.kind.is_system() { None } else { Spreads::of(group) },
+            spreads: if job.kind.is_system() { None } else { Spreads::of(group, table) },
             states: vec![State::Apart; table.len()],
             norms: vec![f64::NEG_INFINITY; table.len()],
             start: if table.is_empty() { 0 } else { (seed.uuid(1) % table.len() as u128) as usize },
@@ -121,13 +121,8 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         let table = self.overlay.table;
         self.property_counts = self.distinct.count(table, self.usage, &self.group.name);
         if let Some(spreads) = &mut self.spreads {
-            spreads.recount(table, self.usage, &self.group.name);
+            spreads.recount(self.usage, &self.group.name);
         }
-    }
-
-    /// Whether a copy on one node changes the standing of others.
-    fn reaches_across_nodes(&self) -> bool {
-        self.spreads.is_some() || self.distinct.reaches_across_nodes()
     }
 
     fn refresh_all(&mut self) {
@@ -166,7 +161,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             anti_affinity: if system { 0.0 } else { anti_affinity(others, self.group.count) },
             reschedule_penalty: 0.0,
             affinity: self.affinity.as_ref().map(|scores| scores[slot]),
-            spread: self.spreads.as_ref().map_or(0.0, |spreads| spreads.score(table, slot)),
+            spread: self.spreads.as_ref().map_or(0.0, |spreads| spreads.score(slot)),
         })
     }
 
@@ -188,11 +183,18 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     }
 
     fn changed(&mut self, slot: usize) {
-        if self.reaches_across_nodes() {
-            self.recount();
+        self.recount();
+        if self.distinct.reaches_across_nodes() {
             self.refresh_all();
-        } else {
-            self.refresh(slot);
+            return;
+        }
+        self.refresh(slot);
+        let Some(spreads) = &self.spreads else { return };
+        for (slot, state) in self.states.iter_mut().enumerate() {
+            if let State::Fit(parts) = state {
+                parts.spread = spreads.score(slot);
+                self.norms[slot] = parts.norm();
+            }
         }
     }
 
@@ -200,7 +202,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     ///
     /// # Errors
     /// Why it fits nowhere.
-    pub fn pick(&mut self, request: &Request) -> Result<Pick, AllocMetric> {
+    pub fn pick(&mut self, request: &Request) -> Result<Pick, Box<AllocMetric>> {
         let slots: Vec<usize> = request.penalty.iter().filter_map(|node| self.overlay.table.slot(*node)).collect();
         self.set_penalty(&slots, -1.0);
         let best = self.best(request);
@@ -221,7 +223,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
                 self.changed(pick.slot);
                 Ok(pick)
             }
-            None => Err(metrics.unwrap_or_else(|| explain::metric(self, request.only))),
+            None => Err(Box::new(metrics.unwrap_or_else(|| explain::metric(self, request.only)))),
         }
     }
 

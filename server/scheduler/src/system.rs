@@ -33,10 +33,7 @@ pub(crate) fn reconcile<'a>(
     for (node, allocs) in by_node {
         let slot = table.slot(node);
         for alloc in allocs {
-            let fit = slot.is_some_and(|slot| {
-                let info = table.info(slot);
-                rules.concerns(info) && rules.check(info).is_ok()
-            });
+            let fit = slot.is_some_and(|slot| rules.admit(table.info(slot)));
             let serves = keep(alloc, job, table, eval, fit, &mut changes);
             if serves && let Some(slot) = slot {
                 // Two copies on one node: the older goes on.
@@ -52,7 +49,7 @@ pub(crate) fn reconcile<'a>(
     update(view, job, group, table, &kept, &mut changes);
     for (slot, served) in served.iter().enumerate() {
         let info = table.info(slot);
-        if !served && info.schedulable && rules.concerns(info) && rules.check(info).is_ok() {
+        if !served && info.schedulable && rules.admit(info) {
             changes.counts.place += 1;
             changes.wants.push(Want { name: name.clone(), only: Some(slot), ..Want::default() });
         }

@@ -143,10 +143,7 @@ impl NodeTable {
     }
 
     /// The table of these nodes and allocations; equal to one kept incrementally.
-    pub fn of<'a>(
-        nodes: impl Iterator<Item = &'a Node>,
-        allocs: impl Iterator<Item = &'a Allocation>,
-    ) -> NodeTable {
+    pub fn of<'a>(nodes: impl Iterator<Item = &'a Node>, allocs: impl Iterator<Item = &'a Allocation>) -> NodeTable {
         let mut table = NodeTable::new();
         nodes.for_each(|node| table.apply_node(node));
         allocs.for_each(|alloc| table.apply_alloc(alloc));

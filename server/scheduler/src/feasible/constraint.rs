@@ -151,16 +151,6 @@ impl Check {
         &self.left
     }
 
-    /// Whether two nodes of one class can differ in it.
-    pub fn is_per_node(&self) -> bool {
-        let unique = |target: &Target| match target {
-            Target::NodeId | Target::NodeName => true,
-            Target::Attribute(key) | Target::Meta(key) => key.starts_with("unique."),
-            _ => false,
-        };
-        unique(&self.left) || unique(&self.right)
-    }
-
     /// Whether it holds on `node`.
     pub fn holds(&self, node: &NodeInfo) -> bool {
         let (left, right) = (self.left.resolve(node), self.right.resolve(node));
@@ -250,7 +240,9 @@ fn validate_target(text: &str) -> Result<(), String> {
         return Err(format!("{text:?} lacks a brace; write for example \"${{attr.kernel.name}}\""));
     }
     match Target::parse(text) {
-        Target::Unknown if !text.starts_with("${device.") => Err(format!("no node has {text:?}; there are attr.*, meta.* and node.{{unique.id, unique.name, datacenter, class, pool}}")),
+        Target::Unknown if !text.starts_with("${device.") => Err(format!(
+            "no node has {text:?}; there are attr.*, meta.* and node.{{unique.id, unique.name, datacenter, class, pool}}"
+        )),
         _ => Ok(()),
     }
 }

@@ -6,6 +6,9 @@ pub(crate) fn matches_any(patterns: &[String], datacenter: &str) -> bool {
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
+    if pattern == "*" || !pattern.contains('*') {
+        return pattern == "*" || pattern == text;
+    }
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<&str> = parts.collect();

@@ -38,7 +38,8 @@ impl Distinct {
             document.is_some_and(|job| job.constraints.iter().flatten().any(|known| known == constraint))
         };
         let is_on = |constraint: &&Constraint| {
-            constraint.operand == "distinct_hosts" && !matches!(constraint.r_target.as_str(), "0" | "f" | "F" | "false" | "False" | "FALSE")
+            constraint.operand == "distinct_hosts"
+                && !matches!(constraint.r_target.as_str(), "0" | "f" | "F" | "false" | "False" | "FALSE")
         };
         let hosts = group.constraints.iter().filter(is_on).map(of_job).max();
         let properties = group.constraints.iter().filter(|constraint| constraint.operand == "distinct_property");

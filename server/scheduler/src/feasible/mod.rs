@@ -68,6 +68,11 @@ impl<'a> Rules<'a> {
         self.job.node_pool == "all" || self.job.node_pool == node.pool
     }
 
+    /// Whether the job looks at the node and the node may run a copy.
+    pub fn admit(&self, node: &NodeInfo) -> bool {
+        self.concerns(node) && self.check(node).is_ok()
+    }
+
     /// Whether the node itself may run a copy; the first reason why not.
     pub fn check(&self, node: &NodeInfo) -> Result<(), Rejection> {
         let fails = |rule: &Rule| !rule.check.as_ref().is_some_and(|check| check.holds(node));

@@ -22,7 +22,8 @@ pub struct Version {
 }
 
 fn identifiers_are_valid(text: &str) -> bool {
-    let valid = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'~');
+    let valid =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'~');
     text.split('.').all(valid)
 }
 
@@ -53,7 +54,10 @@ impl Version {
     fn compare_numbers(&self, other: &Version) -> Ordering {
         let longest = self.numbers.len().max(other.numbers.len());
         let at = |numbers: &[i64], position: usize| numbers.get(position).copied().unwrap_or(0);
-        (0..longest).map(|i| at(&self.numbers, i).cmp(&at(&other.numbers, i))).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        (0..longest)
+            .map(|i| at(&self.numbers, i).cmp(&at(&other.numbers, i)))
+            .find(|o| o.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 }
 
@@ -160,13 +164,13 @@ fn holds(comparison: Comparison, version: &Version, wanted: &Version, dialect: D
 
 /// A pre-release is compared only with a constraint that names a pre-release of the very same numbers.
 fn prerelease_is_comparable(version: &Version, wanted: &Version) -> bool {
-    version.prerelease.is_empty()
-        || (!wanted.prerelease.is_empty() && version.compare_numbers(wanted).is_eq())
+    version.prerelease.is_empty() || (!wanted.prerelease.is_empty() && version.compare_numbers(wanted).is_eq())
 }
 
 /// `~> 1.2.3` allows the last written number to grow, nothing before it.
 fn is_within_pessimistic_bound(version: &Version, wanted: &Version) -> bool {
-    if wanted.numbers.len() > version.numbers.len() || (version.prerelease.is_empty() && !wanted.prerelease.is_empty()) {
+    if wanted.numbers.len() > version.numbers.len() || (version.prerelease.is_empty() && !wanted.prerelease.is_empty())
+    {
         return false;
     }
     let last = wanted.written - 1;

@@ -13,6 +13,7 @@ use model::evaluation::DesiredUpdates;
 use model::id::{AllocId, NodeId};
 use model::time::Timestamp;
 
+use crate::feasible::Rules;
 use crate::table::NodeTable;
 use crate::view::JobView;
 use classify::{Standing, classify};
@@ -232,12 +233,13 @@ fn update_kept<'a>(
     changes: &mut Changes<'a>,
 ) {
     let mut destructive = Vec::new();
+    let rules = Rules::of(job, group);
+    let fits_on = |node| table.slot(node).is_some_and(|slot| rules.admit(table.info(slot)));
     for alloc in kept {
         if !is_older(alloc, job) || !alloc.is_live() {
             changes.counts.ignore += 1;
             continue;
         }
-        let fits_on = |node| updates::still_fits(job, group, table, node);
         match updates::of(view, job, group, alloc) {
             Update::InPlace if fits_on(alloc.node_id) => {
                 changes.counts.in_place_update += 1;

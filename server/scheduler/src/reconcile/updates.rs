@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use model::allocation::{Allocation, ClientStatus};
 use model::compiled::{CompiledGroup, CompiledJob, CompiledTask};
-use model::id::NodeId;
 use model::job::{Job, Task, TaskGroup};
 use serde_json::Value;
 
-use crate::feasible::Rules;
-use crate::table::NodeTable;
 use crate::view::JobView;
 
 /// How a copy of an older version becomes one of the current.
@@ -135,8 +132,22 @@ fn mesh(group: &TaskGroup) -> Value {
 /// The part of a task whose change needs a new copy.
 fn essence(job: &Job, group: &TaskGroup, task: &Task) -> Value {
     const IN_PLACE: [&str; 16] = [
-        "Actions", "Affinities", "Constraints", "Consul", "DispatchPayload", "KillSignal", "KillTimeout", "Kind",
-        "Leader", "Lifecycle", "LogConfig", "Meta", "RestartPolicy", "ScalingPolicies", "Services", "ShutdownDelay",
+        "Actions",
+        "Affinities",
+        "Constraints",
+        "Consul",
+        "DispatchPayload",
+        "KillSignal",
+        "KillTimeout",
+        "Kind",
+        "Leader",
+        "Lifecycle",
+        "LogConfig",
+        "Meta",
+        "RestartPolicy",
+        "ScalingPolicies",
+        "Services",
+        "ShutdownDelay",
     ];
     let mut value = json(task);
     let Some(fields) = value.as_object_mut() else { return value };
@@ -196,15 +207,6 @@ fn unify_numbers(value: &mut Value) {
         }
         _ => {}
     }
-}
-
-/// Whether the current version may still run on the node, room aside.
-pub(crate) fn still_fits(job: &CompiledJob, group: &CompiledGroup, table: &NodeTable, node: NodeId) -> bool {
-    let rules = Rules::of(job, group);
-    table.slot(node).is_some_and(|slot| {
-        let node = table.info(slot);
-        rules.concerns(node) && rules.check(node).is_ok()
-    })
 }
 
 /// How many copies may be replaced now. The newest version must prove itself: while one of its copies is not yet

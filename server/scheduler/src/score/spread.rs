@@ -11,14 +11,23 @@ use crate::usage::Usage;
 /// The value that stands for all that have no target of their own.
 const OTHERS: &str = "*";
 
+/// One value that nodes have: copies there are, copies wanted, and the score of one more copy.
+#[derive(Clone, Copy, Debug, Default)]
+struct Value {
+    used: u32,
+    /// None: no target names it. Unused in an even spread.
+    wanted: Option<f64>,
+    score: f64,
+}
+
 struct Block {
-    target: Target,
     /// Share of all spread weights.
     weight: f64,
-    /// Copies wanted by value; empty for an even spread.
-    wanted: BTreeMap<String, f64>,
-    /// Copies there are by value.
-    used: BTreeMap<String, u32>,
+    /// Whether no target is given.
+    even: bool,
+    values: Vec<Value>,
+    /// Place in `values` by node; none where the attribute is missing.
+    of_node: Vec<Option<usize>>,
 }
 
 /// The spread blocks of a group with the copies there are.
@@ -27,86 +36,83 @@ pub(crate) struct Spreads {
 }
 
 impl Spreads {
-    /// Reads the blocks of `group`; none when it has none.
-    pub fn of(group: &CompiledGroup) -> Option<Spreads> {
+    /// Reads the blocks of `group` and the values of the nodes; none when the group has no block.
+    pub fn of(group: &CompiledGroup, table: &NodeTable) -> Option<Spreads> {
         let weight = |spread: &model::job::Spread| spread.weight.unwrap_or(50) as f64;
         let total: f64 = group.spreads.iter().map(weight).sum();
         let block = |spread: &model::job::Spread| {
-            let count = f64::from(group.count);
-            let mut wanted: BTreeMap<String, f64> = BTreeMap::new();
-            for target in spread.spread_target.iter().flatten() {
-                wanted.insert(target.value.clone(), target.percent as f64 / 100.0 * count);
-            }
-            let sum: f64 = wanted.values().sum();
-            if sum > 0.0 && sum < count {
-                wanted.entry(OTHERS.to_owned()).or_insert(count - sum);
-            }
             let weight = if total > 0.0 { weight(spread) / total } else { 0.0 };
-            Block { target: Target::parse(&spread.attribute), weight, wanted, used: BTreeMap::new() }
+            Block::of(spread, weight, f64::from(group.count), table)
         };
         (!group.spreads.is_empty()).then(|| Spreads { blocks: group.spreads.iter().map(block).collect() })
     }
 
     /// Counts the copies of `group` anew.
-    pub fn recount(&mut self, table: &NodeTable, usage: &Usage, group: &str) {
+    pub fn recount(&mut self, usage: &Usage, group: &str) {
         for block in &mut self.blocks {
-            block.used.clear();
+            block.values.iter_mut().for_each(|value| value.used = 0);
             for (slot, copies) in usage.by_node(Some(group)) {
-                if let Some(value) = block.target.resolve(table.info(slot)) {
-                    let value = block.fold(&value).to_owned();
-                    *block.used.entry(value).or_insert(0) += copies;
+                if let Some(value) = block.of_node[slot] {
+                    block.values[value].used += copies;
                 }
             }
-        }
-    }
-
-    /// One more copy on the node.
-    pub fn add(&mut self, table: &NodeTable, slot: usize) {
-        for block in &mut self.blocks {
-            if let Some(value) = block.target.resolve(table.info(slot)) {
-                let value = block.fold(&value).to_owned();
-                *block.used.entry(value).or_insert(0) += 1;
-            }
+            block.rescore();
         }
     }
 
     /// The sum over all blocks; may leave -1 to 1.
-    pub fn score(&self, table: &NodeTable, slot: usize) -> f64 {
-        let score = |block: &Block| match block.target.resolve(table.info(slot)) {
-            None => -1.0,
-            Some(value) => block.score(&value),
-        };
+    pub fn score(&self, slot: usize) -> f64 {
+        let score = |block: &Block| block.of_node[slot].map_or(-1.0, |value| block.values[value].score);
         self.blocks.iter().map(score).sum()
     }
 }
 
 impl Block {
-    fn fold<'a>(&self, value: &'a str) -> &'a str {
-        if self.wanted.is_empty() || self.wanted.contains_key(value) { value } else { OTHERS }
+    fn of(spread: &model::job::Spread, weight: f64, count: f64, table: &NodeTable) -> Block {
+        let mut wanted: BTreeMap<String, f64> = BTreeMap::new();
+        for target in spread.spread_target.iter().flatten() {
+            wanted.insert(target.value.clone(), target.percent as f64 / 100.0 * count);
+        }
+        let sum: f64 = wanted.values().sum();
+        if sum > 0.0 && sum < count {
+            wanted.entry(OTHERS.to_owned()).or_insert(count - sum);
+        }
+        let target = Target::parse(&spread.attribute);
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        let of_node = table.infos().iter().map(|node| {
+            let value = target.resolve(node)?;
+            let folded = if wanted.is_empty() || wanted.contains_key(value.as_ref()) { &value } else { OTHERS };
+            let next = known.len();
+            Some(*known.entry(folded.to_owned()).or_insert(next))
+        });
+        let of_node = of_node.collect();
+        let mut values = vec![Value::default(); known.len()];
+        for (value, place) in known {
+            values[place].wanted = wanted.get(&value).copied();
+        }
+        Block { weight, even: wanted.is_empty(), values, of_node }
     }
 
-    fn score(&self, value: &str) -> f64 {
-        let value = self.fold(value);
-        let used = self.used.get(value).copied().unwrap_or(0);
-        if self.wanted.is_empty() {
-            return self.even(used);
-        }
-        match self.wanted.get(value) {
-            Some(wanted) if *wanted > 0.0 => (wanted - f64::from(used + 1)) / wanted * self.weight,
-            _ => -1.0,
+    fn rescore(&mut self) {
+        let used = self.values.iter().map(|value| value.used).filter(|used| *used > 0);
+        let (low, high) = (used.clone().min().unwrap_or(0), used.max().unwrap_or(0));
+        for value in &mut self.values {
+            value.score = match value.wanted {
+                _ if self.even => even(value.used, low, high),
+                Some(wanted) if wanted > 0.0 => (wanted - f64::from(value.used + 1)) / wanted * self.weight,
+                _ => -1.0,
+            };
         }
     }
+}
 
-    /// Below the fullest value is good, above the emptiest is bad. A value without copies counts only once used.
-    fn even(&self, used: u32) -> f64 {
-        let low = self.used.values().copied().filter(|count| *count > 0).min().unwrap_or(0);
-        let high = self.used.values().copied().max().unwrap_or(0);
-        let (low_f, high_f) = (f64::from(low), f64::from(high));
-        match (low, used) {
-            (0, _) => 0.0,
-            _ if used != low => (low_f - f64::from(used)) / low_f,
-            _ if low == high => -1.0,
-            _ => (high_f - low_f) / low_f,
-        }
+/// Below the fullest value is good, above the emptiest is bad; `low` and `high` are over the values in use.
+fn even(used: u32, low: u32, high: u32) -> f64 {
+    let (low_share, high_share) = (f64::from(low), f64::from(high));
+    match low {
+        0 => 0.0,
+        _ if used != low => (low_share - f64::from(used)) / low_share,
+        _ if low == high => -1.0,
+        _ => (high_share - low_share) / low_share,
     }
 }

@@ -88,7 +88,8 @@ fn distinct_filters_are_answered_as_recorded() {
         }
         rows += 1;
         let text_of = |column: &str| serde_json::from_str::<String>(column).unwrap();
-        let constraint = json!([{"Operand": columns[0], "LTarget": text_of(columns[2]), "RTarget": text_of(columns[3])}]);
+        let constraint =
+            json!([{"Operand": columns[0], "LTarget": text_of(columns[2]), "RTarget": text_of(columns[3])}]);
         let racks: Vec<Option<String>> = serde_json::from_str(columns[4]).unwrap();
         let mut world = World::with(racks.iter().enumerate().map(|(number, rack)| {
             let mut node = node(number as u128 + 1, 40_000, 80_000);

@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use super::build::{World, corpus, node};
 
 /// First placements and counters that are as recorded; raise them when more are.
-const CASES_AGREED: usize = 86;
-const SCORES_AGREED: usize = 4_394;
+const CASES_AGREED: usize = 87;
+const SCORES_AGREED: usize = 4_399;
 
 /// Features that the planner does not have yet, and oddities it does not copy.
-const SKIPPED: [&str; 8] = ["device", "preempt", "spread-algorithm", "cores", "lifecycle", "secrets", "memory-max", "canary"];
+const SKIPPED: [&str; 8] =
+    ["device", "preempt", "spread-algorithm", "cores", "lifecycle", "secrets", "memory-max", "canary"];
 
 fn node_of(number: u128, value: &Value) -> Node {
     let mut node = node(number, value["cpu"].as_i64().unwrap(), value["memory"].as_i64().unwrap());
@@ -87,7 +88,10 @@ fn first_steps_are_scored_as_recorded() {
     for case in corpus["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         let step = &case["steps"][0];
-        if SKIPPED.iter().any(|skipped| name.contains(skipped)) || step["evals"][0].is_null() || !step["job"].is_object() {
+        if SKIPPED.iter().any(|skipped| name.contains(skipped))
+            || step["evals"][0].is_null()
+            || !step["job"].is_object()
+        {
             continue;
         }
         let case_nodes = case["nodes"].as_array().unwrap();

@@ -8,7 +8,7 @@ use super::build::corpus;
 use crate::reconcile::updates::runs_the_same;
 
 /// Rows (edit x job type) that are answered as recorded; raise it when more are.
-const AGREED: usize = 1_562;
+const AGREED: usize = 1_582;
 
 /// Edits whose answer depends on the cluster and not on the documents.
 fn depends_on_nodes(detail: &str) -> bool {
@@ -62,7 +62,8 @@ fn edits_are_answered_as_recorded() {
     for line in table.lines().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();
         let detail = columns.get(9).copied().unwrap_or_default();
-        for (column, kind) in [JobKind::Service, JobKind::Batch, JobKind::System, JobKind::SysBatch].iter().enumerate() {
+        for (column, kind) in [JobKind::Service, JobKind::Batch, JobKind::System, JobKind::SysBatch].iter().enumerate()
+        {
             let recorded = columns[4 + column];
             let destructive = match recorded {
                 _ if depends_on_nodes(detail) => continue,

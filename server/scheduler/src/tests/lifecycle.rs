@@ -91,7 +91,8 @@ fn a_rollout_goes_step_by_step_and_halts_at_the_first_failure() {
 
 fn with_static_port(count: i64, value: i64) -> model::job::Job {
     job(count, 100, 100, move |job| {
-        job["TaskGroups"][0]["Networks"] = json!([{"ReservedPorts": [{"Label": "http", "Value": 8080}], "DynamicPorts": [{"Label": "x"}]}]);
+        job["TaskGroups"][0]["Networks"] =
+            json!([{"ReservedPorts": [{"Label": "http", "Value": 8080}], "DynamicPorts": [{"Label": "x"}]}]);
         job["TaskGroups"][0]["Tasks"][0]["Env"] = json!({"V": value.to_string()});
         job["TaskGroups"][0]["Update"] = json!({"MaxParallel": 2});
     })
@@ -143,7 +144,8 @@ fn room_of_an_ending_copy_is_given_on_once_and_by_name() {
 fn what_fits_nowhere_is_blocked_until_a_fit_node_has_room() {
     let mut world = World::with([node(1, 1000, 1000)]);
     let key = world.register(job(2, 800, 100, |value| {
-        value["TaskGroups"][0]["Constraints"] = json!([{"LTarget": "${attr.arch}", "RTarget": "x86_64", "Operand": "="}]);
+        value["TaskGroups"][0]["Constraints"] =
+            json!([{"LTarget": "${attr.arch}", "RTarget": "x86_64", "Operand": "="}]);
     }));
     let plan = world.settle(&key);
     assert_eq!((plan.placements.len(), plan.eval.queued_allocations["g"]), (1, 1));

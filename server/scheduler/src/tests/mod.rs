@@ -6,3 +6,4 @@ mod corpus_scores;
 mod corpus_updates;
 mod lifecycle;
 mod oracle;
+mod scale;

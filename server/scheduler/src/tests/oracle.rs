@@ -62,8 +62,7 @@ fn best_by_hand(world: &World, new: &Allocation, shape: &JobShape, stopped: &BTr
             continue;
         }
         let here = world.allocs.values().filter(|a| a.node_id == node.id && a.is_live());
-        let staying: Vec<&Allocation> =
-            here.filter(|a| !stopped.contains(&a.id.0) && !a.is_terminal()).collect();
+        let staying: Vec<&Allocation> = here.filter(|a| !stopped.contains(&a.id.0) && !a.is_terminal()).collect();
         // What is on its way out may be waited for, unless it was given on already.
         let waits: i64 = world
             .allocs
