@@ -4,16 +4,25 @@
 //! happens to an allocation is decided by pure step functions ([`alloc::lifecycle`], [`task::lifecycle`], [`health`],
 //! [`checks::schedule`]); runners only carry out their effects. No concrete driver is named here.
 
+pub mod alloc;
+pub mod checks;
 mod client;
+mod clock;
 mod config;
+mod context;
+mod fingerprint;
+pub mod health;
+mod link;
+pub mod logs;
 mod servers;
+mod state_db;
+pub mod task;
+mod updates;
 
 pub use client::Client;
 pub use config::{ClientConfig, Reserved};
 pub use logs::{LogChunk, LogKind, LogRequest};
 pub use servers::{Servers, ServersError};
-
-pub mod logs;
 
 /// Why a request to the local client failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,4 +72,13 @@ pub enum ClientError {
     /// The client is shutting down.
     #[error("the client is shutting down")]
     ShuttingDown,
+}
+
+/// The id of the node that keeps its state below `data_dir`: made at first use, then kept. Drivers mark what is theirs
+/// with it, so it is needed before [`Client::start`].
+///
+/// # Errors
+/// The directory cannot be written, or holds something else than an id.
+pub fn node_id(data_dir: &std::path::Path) -> Result<model::id::NodeId, ClientError> {
+    Ok(state_db::StateDb::open(data_dir.join("client"))?.identity()?.0)
 }
