@@ -178,7 +178,8 @@ fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Sh
         Shortage::Disk => |room| room.disk,
         Shortage::Port { label, port } => {
             return format!(
-                "Static port {port} ({label}) is taken on {count} {}: choose another one, or let drover choose by leaving out `static`.",
+                "Static port {port} ({label}) is taken on {count} {}: choose another one, or let drover choose by \
+                 leaving out `static`.",
                 nodes(count)
             );
         }
@@ -213,7 +214,8 @@ fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Sh
         format!("ask for at most {free} {unit}, free some, or add a node")
     };
     format!(
-        "Not enough {name} on {count} {}: a copy needs {wanted} {unit}; {} is closest with {free} {unit} free, {} {unit} short: {advice}.",
+        "Not enough {name} on {count} {}: a copy needs {wanted} {unit}; {} is closest with {free} {unit} \
+         free, {} {unit} short: {advice}.",
         nodes(count),
         node.name,
         wanted - free

@@ -220,6 +220,9 @@ impl Delta {
                 break;
             }
             let used = need.zip(*left, |need, left| need.clamp(0, left.max(0)));
+            if used == Room::default() {
+                continue;
+            }
             need = need.minus(used);
             *left = left.minus(used);
             names.push(*id);

@@ -241,7 +241,8 @@ fn validate_target(text: &str) -> Result<(), String> {
     }
     match Target::parse(text) {
         Target::Unknown if !text.starts_with("${device.") => Err(format!(
-            "no node has {text:?}; there are attr.*, meta.* and node.{{unique.id, unique.name, datacenter, class, pool}}"
+            "no node has {text:?}; there are attr.*, meta.* and \
+             node.{{unique.id, unique.name, datacenter, class, pool}}"
         )),
         _ => Ok(()),
     }
