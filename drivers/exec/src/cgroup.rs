@@ -6,9 +6,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How deep below a task's cgroup its own sub-groups are followed.
 const MAX_DEPTH: usize = 32;
+
+/// How often, and how far apart, removing a cgroup that belongs to no task is tried.
+const SWEEP_ATTEMPTS: usize = 500;
+const SWEEP_PAUSE: Duration = Duration::from_millis(2);
 
 /// Our directory in each hierarchy.
 const PREFIX: &str = "drover";
@@ -111,6 +116,28 @@ impl Cgroups {
         }
         if let Some(base) = &self.base {
             remove_empty(base);
+        }
+    }
+
+    /// Kills and removes the cgroups of this node that belong to no task: a supervisor died while it made them.
+    pub fn sweep(&self, known: &[&Path]) {
+        let Some(entries) = self.base.as_ref().and_then(|base| std::fs::read_dir(base).ok()) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_dir && !path.ends_with("supervisor") && !known.contains(&path.as_path()) {
+                // What is killed needs a moment to be gone; bounded, for it may hang in the kernel.
+                let is_gone = (0..SWEEP_ATTEMPTS).any(|_| {
+                    kill(&path);
+                    remove(&path) || {
+                        std::thread::sleep(SWEEP_PAUSE);
+                        false
+                    }
+                });
+                if !is_gone {
+                    eprintln!("cgroup {} belongs to no task and cannot be removed yet", path.display());
+                }
+            }
         }
     }
 

@@ -28,8 +28,10 @@ pub struct TaskSpec {
     pub args: Vec<String>,
     /// Its whole environment.
     pub env: Vec<(String, String)>,
-    /// The task's directory: where it starts, and where relative commands are looked up.
+    /// The task's directory, where commands are looked up.
     pub dir: PathBuf,
+    /// Where it starts.
+    pub work_dir: PathBuf,
     /// User name or number; empty for the supervisor's own.
     pub user: String,
     /// Where the log files go.

@@ -137,13 +137,14 @@ fn unexpected(id: &TaskId, answer: &Answer) -> DriverError {
 
 fn describe(task: &TaskConfig) -> Result<TaskSpec, DriverError> {
     let settings = Settings::new(NAME, &task.config, &["command", "args", "work_dir"])?;
-    let dir = settings.text("work_dir")?.map_or_else(|| task.dirs.task.clone(), |dir| task.dirs.task.join(dir));
+    let work_dir = settings.text("work_dir")?.unwrap_or_default();
     Ok(TaskSpec {
         task: task.id.clone(),
         command: settings.required("command")?,
         args: settings.texts("args")?,
         env: task.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        dir,
+        dir: task.dirs.task.clone(),
+        work_dir: task.dirs.task.join(work_dir),
         user: task.user.clone(),
         logs: task.dirs.logs.clone(),
         log_settings: task.logs,

@@ -65,12 +65,13 @@ impl Store {
         std::fs::rename(&temporary, &path)
     }
 
-    /// All records; those that cannot be read are passed over, with what is wrong with them.
+    /// All records. What belongs to none (a record cut off by a power failure, a pipe of a task that never began) is
+    /// removed; the second list says why records could not be read.
     ///
     /// # Errors
     /// When the directory cannot be read; a missing one is empty.
     pub fn load(&self) -> io::Result<(Vec<Record>, Vec<String>)> {
-        let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+        let (mut records, mut unreadable, mut others) = (Vec::new(), Vec::new(), Vec::new());
         let entries = match std::fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((records, unreadable)),
             other => other?,
@@ -78,14 +79,25 @@ impl Store {
         for entry in entries {
             let path = entry?.path();
             if path.extension().is_none_or(|extension| extension != "json") {
+                others.push(path);
                 continue;
             }
             let read = std::fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice::<Record>(&bytes)?));
             match read {
                 Ok(record) if self.record_path(&record.task) == path => records.push(record),
                 Ok(_) => unreadable.push(format!("{} names another task", path.display())),
-                Err(error) => unreadable.push(format!("{}: {error}", path.display())),
+                Err(error) => {
+                    unreadable.push(format!("{}: {error}", path.display()));
+                    others.push(path);
+                }
             }
+        }
+        let belongs = |path: &PathBuf| {
+            let kinds = [LogKind::Stdout, LogKind::Stderr];
+            records.iter().any(|record| kinds.iter().any(|kind| self.pipe_path(&record.task, *kind) == *path))
+        };
+        for path in others.iter().filter(|path| !belongs(path)) {
+            let _ = std::fs::remove_file(path);
         }
         Ok((records, unreadable))
     }
@@ -129,4 +141,37 @@ pub fn key(task: &TaskId) -> String {
 /// The FNV-1a hash: stable across builds, which names on disk must be.
 pub fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_belongs_to_a_whole_record_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        assert!(store.is_empty() && store.load().unwrap().0.is_empty(), "a missing directory is empty");
+        store.create().unwrap();
+        let record: Record = serde_json::from_value(json!({
+            "task": {"alloc": "64b7c15e-78da-7d8a-228e-2b89f5050782", "task": "a/../b", "attempt": 3},
+            "pid": 7, "start_time": 9, "boot_id": "x", "cgroup": null, "started_at": 5, "logs": "/logs",
+            "log_settings": {"max_files": 1, "max_file_mb": 1, "disabled": false}, "exit": null,
+        }))
+        .unwrap();
+        store.save(&record).unwrap();
+        let pipe = store.pipe_path(&record.task, LogKind::Stdout);
+        std::fs::write(&pipe, "").unwrap();
+        for name in ["cut-off.json", "unfinished.new", "orphan.stdout"] {
+            std::fs::write(dir.path().join("tasks").join(name), "").unwrap();
+        }
+        let (records, unreadable) = store.load().unwrap();
+        assert_eq!(records, std::slice::from_ref(&record));
+        assert_eq!(unreadable.len(), 1);
+        assert_eq!(std::fs::read_dir(dir.path().join("tasks")).unwrap().count(), 2);
+        store.remove(&record.task);
+        assert!(store.is_empty());
+    }
 }

@@ -80,7 +80,8 @@ impl Options {
 }
 
 /// The hidden subcommand: starts a supervisor in the background and returns when it answers, or when another one of
-/// the same state directory does. `args` is what follows the subcommand. To be called before any thread exists.
+/// the same state directory does. `args` is what follows the subcommand. To be called before any thread
+/// exists and before any file is opened.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let started = Options::parse(args).map_err(io::Error::other).and_then(|options| daemonise(&options));
     match started {
@@ -93,8 +94,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Forks; the parent waits for one byte from the child, which means that it listens.
-#[allow(unsafe_code, reason = "fork")]
+#[allow(unsafe_code, reason = "fork, close_range")]
 fn daemonise(options: &Options) -> io::Result<ExitCode> {
+    // What the agent may have handed down by mistake would stay open for as long as tasks run.
+    // SAFETY: the caller promises that it has opened nothing; old kernels refuse, which does no harm.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     let (ready, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // SAFETY: the caller promises that there is one thread; nothing here has started another.
     if let ForkResult::Parent { child } = unsafe { nix::unistd::fork()? } {

@@ -26,6 +26,8 @@ pub struct Output {
     task: String,
     kind: LogKind,
     settings: LogSettings,
+    /// Whether the present trouble is in the supervisor's log already.
+    has_complained: bool,
 }
 
 impl Output {
@@ -40,7 +42,15 @@ impl Output {
         }
         let ours = open(pipe, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
         // Opened at the first byte: so a task that prints nothing costs no file.
-        Ok(Output { pipe: File::from(ours), log: None, dir: dir.to_owned(), task: task.to_owned(), kind, settings })
+        Ok(Output {
+            pipe: File::from(ours),
+            log: None,
+            dir: dir.to_owned(),
+            task: task.to_owned(),
+            kind,
+            settings,
+            has_complained: false,
+        })
     }
 
     /// The task's side, which belongs to the task's user so that it may open `/dev/stdout`.
@@ -76,18 +86,22 @@ impl Output {
 
     /// What cannot be written is dropped: a full disk must not stop the task.
     fn write(&mut self, bytes: &[u8]) {
-        if self.log.is_none() {
-            match RotatingLog::open(&self.dir, &self.task, self.kind, self.settings) {
-                Ok(log) => self.log = Some(log),
-                Err(error) => return eprintln!("cannot open logs in {}: {error}", self.dir.display()),
+        let log = match self.log.take() {
+            Some(log) => Ok(log),
+            None => RotatingLog::open(&self.dir, &self.task, self.kind, self.settings),
+        };
+        let written = log.and_then(|mut log| log.write_all(bytes).map(|()| log));
+        match written {
+            Ok(log) => {
+                self.log = Some(log);
+                self.has_complained = false;
             }
-        }
-        if let Some(log) = &mut self.log
-            && let Err(error) = log.write_all(bytes)
-        {
-            eprintln!("cannot write logs in {}: {error}; {} bytes dropped", self.dir.display(), bytes.len());
             // Opened anew next time: the directory may have been replaced.
-            self.log = None;
+            Err(error) if !self.has_complained => {
+                eprintln!("output of {} is dropped: cannot write in {}: {error}", self.task, self.dir.display());
+                self.has_complained = true;
+            }
+            Err(_) => {}
         }
     }
 }

@@ -110,6 +110,8 @@ impl Server {
         for problem in unreadable {
             eprintln!("a record is passed over: {problem}");
         }
+        let known: Vec<&std::path::Path> = records.iter().filter_map(|record| record.cgroup.as_deref()).collect();
+        server.cgroups.sweep(&known);
         for record in records {
             let task = Task::adopt(record, &server.store, &server.boot_id);
             server.keep(task);

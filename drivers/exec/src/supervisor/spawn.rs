@@ -161,7 +161,7 @@ pub fn spawn(
         program: path_text(&program)?,
         argv: pointers(&args),
         envp: pointers(&env),
-        dir: path_text(&spec.dir)?,
+        dir: path_text(&spec.work_dir)?,
         identity,
         fds: fds.map(AsRawFd::as_raw_fd),
         go: go_out.as_raw_fd(),
@@ -247,7 +247,9 @@ fn explain(step: u8, errno: nix::errno::Errno, spec: &TaskSpec, program: &Path) 
     let command = &spec.command;
     let text = match (step, errno) {
         (STEP_USER, _) => format!("cannot run {command:?} as user {:?}: {errno}", spec.user),
-        (STEP_DIRECTORY, _) => format!("cannot enter the task's directory {}: {errno}", spec.dir.display()),
+        (STEP_DIRECTORY, _) => {
+            format!("cannot enter the directory {} to run {command:?} there: {errno}", spec.work_dir.display())
+        }
         (STEP_PROGRAM, Errno::ENOENT) => format!(
             "command {command:?} ({}) needs an interpreter or a loader that does not exist on this node; check its \
              first line, or that it was built for this system",
