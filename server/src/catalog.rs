@@ -23,7 +23,7 @@ impl CatalogView {
     }
 
     /// Takes over what a batch changed: its allocations, and, when a node's address may have changed, those on it.
-    pub(crate) fn apply(&self, state: &State, touched: &Touched) {
+    pub fn apply(&self, state: &State, touched: &Touched) {
         if touched.allocs.is_empty() && !touched.tables.contains(&Table::Nodes) {
             return;
         }
@@ -33,7 +33,7 @@ impl CatalogView {
         }
         if touched.tables.contains(&Table::Nodes) {
             let on_nodes = touched.nodes.iter().flat_map(|node| state.allocs_of_node(*node));
-            changes.extend(on_nodes.filter(|alloc| alloc.is_live()).map(|alloc| (alloc.id, instances(state, &alloc))));
+            changes.extend(on_nodes.filter(|alloc| alloc.is_live()).map(|alloc| (alloc.id, instances(state, alloc))));
         }
         let _one_writer = self.writing.lock();
         let mut next = Catalog::clone(&self.current.load());
@@ -42,10 +42,10 @@ impl CatalogView {
     }
 
     /// Derives everything anew.
-    pub(crate) fn rebuild(&self, state: &State) {
+    pub fn rebuild(&self, state: &State) {
         let _one_writer = self.writing.lock();
         let mut next = Catalog::new();
-        next.update_all(state.allocs().map(|alloc| (alloc.id, instances(state, &alloc))));
+        next.update_all(state.allocs().map(|alloc| (alloc.id, instances(state, alloc))));
         self.current.store(Arc::new(next));
     }
 }

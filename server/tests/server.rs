@@ -1,4 +1,5 @@
 //! A whole server without its HTTP side: jobs are planned, survive restarts and kills, and move off silent nodes.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

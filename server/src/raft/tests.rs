@@ -1,4 +1,5 @@
 //! openraft's own suite over our store.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
