@@ -78,8 +78,9 @@ impl Cgroups {
             CgroupMode::Off => vec![],
         };
         let base = choices.into_iter().flatten().map(|root| root.join(PREFIX).join(node)).find(|base| {
-            // Making it tells whether we may: not root, or mounted read-only as in a container.
-            std::fs::create_dir_all(base).is_ok()
+            // Making it tells whether we may: not root, or mounted read-only as in a container. More than once, for
+            // another node's supervisor may just remove the directory that all share.
+            (0..3).any(|_| std::fs::create_dir_all(base).is_ok())
         });
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let hierarchies = [("", v2), ("freezer", freezer), ("name=systemd", systemd)];

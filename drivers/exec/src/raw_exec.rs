@@ -27,7 +27,7 @@ const NAME: &str = "raw_exec";
 /// The signal that asks a task to stop.
 const DEFAULT_SIGNAL: &str = "SIGINT";
 
-/// How much longer than the kill timeout an answer may take before reaping gives up on a task, in milliseconds.
+/// How long a task that nobody wants may take to stop before it is killed, in milliseconds.
 const REAP_TIMEOUT_MS: u64 = 5_000;
 
 /// How this driver is set up.
@@ -252,10 +252,12 @@ impl Driver for RawExecDriver {
         let Answer::Tasks(tasks) = self.link.ask(&Ask::List).await? else { return Ok(Vec::new()) };
         let unwanted: Vec<TaskId> = tasks.into_iter().filter(|id| !wanted.contains(id)).collect();
         let interrupt = signals::number(DEFAULT_SIGNAL, DEFAULT_SIGNAL)?;
-        for id in &unwanted {
+        // All at once: each may use up its whole time.
+        let gone = unwanted.iter().map(async |id| {
             self.stop_task(id, interrupt, REAP_TIMEOUT_MS).await?;
-            self.destroy_task(id).await?;
-        }
+            self.destroy_task(id).await
+        });
+        futures_util::future::try_join_all(gone).await?;
         Ok(unwanted)
     }
 }

@@ -519,12 +519,12 @@ async fn tasks_run_as_their_user() {
 async fn the_process_is_set_up() {
     let node = Node::new(CgroupMode::Auto);
     let driver = node.driver();
-    let task = node.task("web", "ulimit -c; ls /proc/$$/fd | tr '\\n' ' '; grep -E 'SigBlk|SigIgn' /proc/self/status");
+    let task = node.task("web", "ulimit -c; ls /proc/$$/fd; grep -E 'SigBlk|SigIgn' /proc/self/status");
     let handle = start(&driver, &task).await.unwrap();
     assert!(driver.wait(&handle).await.unwrap().is_success());
     let record = node.records().remove(0);
     let zeros = "0000000000000000";
-    assert_eq!(stdout(&task), format!("0\n0 1 2 SigBlk:\t{zeros}\nSigIgn:\t{zeros}\n"));
+    assert_eq!(stdout(&task), format!("0\n0\n1\n2\nSigBlk:\t{zeros}\nSigIgn:\t{zeros}\n"));
     assert_eq!(record.exit.unwrap().exit_code, 0);
     driver.destroy(&handle).await.unwrap();
     assert!(record.cgroup.is_none_or(|cgroup| !cgroup.exists()));

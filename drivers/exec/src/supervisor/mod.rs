@@ -110,7 +110,11 @@ fn daemonise(options: &Options) -> io::Result<ExitCode> {
         }
         // It has ended, or is about to; the reason is what it wrote.
         let _ = nix::sys::wait::waitpid(child, None);
-        return Err(io::Error::other(String::from_utf8_lossy(&said).into_owned()));
+        let reason = match said.as_slice() {
+            [] => "it ended without a word; see supervisor.log in its state directory".to_owned(),
+            said => String::from_utf8_lossy(said).into_owned(),
+        };
+        return Err(io::Error::other(reason));
     }
     drop(ready);
     nix::unistd::setsid()?;
