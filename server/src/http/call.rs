@@ -150,7 +150,9 @@ impl Call {
         let indexed = Indexed::Read { index: found_at, known_leader: self.server.leader_addr().is_some() };
         match find(&state, &options) {
             Ok(value) => Ok((value, indexed)),
-            Err(error) => Err(Failure { error, indexed }),
+            // Only what is not there has an index: the one at which it was not there.
+            Err(error) if error.status == StatusCode::NOT_FOUND => Err(Failure { error, indexed }),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -66,7 +66,8 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
 
 /// Decodes `%41` and, in a query, `+`. `None` for what is not an escape or not UTF-8.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Option<String> {
-    if !text.contains('%') && !(plus_is_space && text.contains('+')) {
+    let escaped = text.contains('%') || (plus_is_space && text.contains('+'));
+    if !escaped {
         return Some(text.to_owned());
     }
     let mut out = Vec::with_capacity(text.len());

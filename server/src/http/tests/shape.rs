@@ -42,6 +42,9 @@ const MAPS: &[&str] = &[
     "VariableFlags",
 ];
 
+/// Fields that are drover's own additions.
+const OURS: &[&str] = &["Help"];
+
 /// What one or more recorded values at the same place look like.
 #[derive(Default)]
 pub struct Shape {
@@ -120,7 +123,7 @@ impl Shape {
                         out.insert(format!("{path}.{key}: missing"));
                     }
                 }
-                for (key, item) in fields {
+                for (key, item) in fields.iter().filter(|(key, _)| !OURS.contains(&key.as_str())) {
                     match self.fields.get(key) {
                         Some(shape) => shape.compare(item, &format!("{path}.{key}"), out),
                         None => drop(out.insert(format!("{path}.{key}: not in the recording"))),

@@ -80,6 +80,9 @@ fn server_services(owner: &mut Map<String, Value>, namespace: &str) {
     for service in items(owner.get_mut("Services")) {
         service.insert("Namespace".to_owned(), json!(namespace));
         service.remove("CheckRestart");
+        for check in items(service.get_mut("Checks")) {
+            check.remove("Advertise");
+        }
     }
 }
 
@@ -90,7 +93,10 @@ fn server_networks(owner: &mut Map<String, Value>) {
         for list in ["ReservedPorts", "DynamicPorts"] {
             let Some(Value::Array(ports)) = fields.get_mut(list) else { continue };
             for port in ports {
-                if let Value::Object(port_fields) = port.take() {
+                if let Value::Object(mut port_fields) = port.take() {
+                    if port_fields.get("HostNetwork").is_none_or(|name| name == "") {
+                        port_fields.insert("HostNetwork".to_owned(), json!("default"));
+                    }
                     *port = omit_empty(port_fields);
                 }
             }
