@@ -37,6 +37,9 @@ pub struct Client {
     loops: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// A task that runs, with the driver that runs it.
+type RunningTask = (Arc<dyn Driver>, TaskHandle);
+
 #[derive(Default)]
 struct Runners {
     all: Mutex<BTreeMap<AllocId, RunnerHandle>>,
@@ -217,7 +220,7 @@ impl Client {
         Ok(all)
     }
 
-    fn running(&self, alloc: AllocId, task: Option<&str>) -> Result<Vec<(Arc<dyn Driver>, TaskHandle)>, ClientError> {
+    fn running(&self, alloc: AllocId, task: Option<&str>) -> Result<Vec<RunningTask>, ClientError> {
         let view = self.runners.view(alloc)?;
         let view = view.read();
         if let Some(name) = task {

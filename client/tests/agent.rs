@@ -11,9 +11,7 @@ use driver::{ExitResult, Fingerprint, TaskId};
 use model::allocation::{AllocUpdate, Allocation, ClientStatus, DesiredStatus, Grant, TaskGrant};
 use model::id::AllocId;
 use model::job::Job;
-use model::rpc::{
-    AllocWithJob, Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode,
-};
+use model::rpc::{AllocWithJob, Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
 use model::task_state::TaskRunState;
 use model::time::GoDuration;
 use tokio::sync::watch;
@@ -103,9 +101,8 @@ impl Servers for Played {
         let mut changes = self.0.subscribe();
         let news = changes.wait_for(|world| world.index > request.min_index).await;
         let world = news.map_err(|error| ServersError::Unreachable(error.to_string()))?;
-        let fresh = |source: &&AllocWithJob| {
-            request.known.get(&source.alloc.id) != Some(&source.alloc.alloc_modify_index)
-        };
+        let fresh =
+            |source: &&AllocWithJob| request.known.get(&source.alloc.id) != Some(&source.alloc.alloc_modify_index);
         Ok(PullAllocsReply {
             index: world.index,
             ids: world.allocs.keys().copied().collect(),

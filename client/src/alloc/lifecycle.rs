@@ -394,6 +394,10 @@ impl AllocLifecycle {
         if alloc.alloc_modify_index < self.alloc.alloc_modify_index {
             return;
         }
+        if alloc.job_version != self.alloc.job_version {
+            // A new version taken over in place is judged by what already runs: everything is told again.
+            self.reported = AllocUpdate::default();
+        }
         self.alloc = alloc;
         let Some(group) = job.group(&self.alloc.task_group).filter(|group| **group != self.group) else { return };
         if group.services != self.group.services && !self.active_checks.is_empty() {
