@@ -149,11 +149,16 @@ impl<'s> Evaluator<'s> {
     /// A word on its own.
     fn root(&self, name: &str, span: Range<usize>, scope: &Scope) -> Evaluated {
         if let Some(value) = scope.get(name) {
+            self.step(value.size(), &span)?;
             return Ok(value.clone());
         }
+        let all = |names: &BTreeMap<String, Value>| {
+            self.step(names.values().map(Value::size).sum(), &span)?;
+            Ok(Value::Map(Mapping::Object, names.clone()))
+        };
         match name {
-            "var" if self.mode != Mode::Constant => Ok(Value::Map(Mapping::Object, self.variables.clone())),
-            "local" if self.mode == Mode::Full => Ok(Value::Map(Mapping::Object, self.locals.clone())),
+            "var" if self.mode != Mode::Constant => all(&self.variables),
+            "local" if self.mode == Mode::Full => all(&self.locals),
             _ => self.runtime(self.slice(&span), span),
         }
     }
@@ -223,6 +228,7 @@ impl<'s> Evaluator<'s> {
             };
             return Err(Problem::with_help(format!("there is no {what} {name:?}"), span, help));
         };
+        self.step(value.size(), &span)?;
         self.operators(value.clone(), &traversal.operators[1..], &span, scope)
     }
 
@@ -362,7 +368,7 @@ impl<'s> Evaluator<'s> {
             return Err(Box::new(Problem { message: format!("there is no function {name:?}"), span, help }));
         };
         let result = function.call(&values).map_err(|why| Problem::new(format!("{name}: {why}"), span.clone()))?;
-        self.step(functions::weight(&result), &span)?;
+        self.step(result.size(), &span)?;
         Ok(result)
     }
 

@@ -86,8 +86,9 @@ fn parse_here(source: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagno
     let mut session = Session::new(Evaluator::new(&clean, Mode::Full));
     variables::load(&mut session, &body, options);
     let job = read(&session, &body);
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        session.into_found().into_iter().partition(|found| found.severity == Severity::Error);
+    let mut found = session.into_found();
+    found.sort_by_key(|one| (one.file.is_some(), one.span.start));
+    let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.severity == Severity::Error);
     match job {
         Some(job) if errors.is_empty() => Ok(Parsed { job, warnings }),
         _ if !errors.is_empty() => Err(errors),

@@ -69,7 +69,7 @@ fn advice(line: &str) -> Option<String> {
     if text.ends_with(',') && text.contains('=') {
         return Some("attributes of a block end with the line, without a comma".to_owned());
     }
-    if text.matches('=').count() > 1 && text.contains('{') {
+    if text.contains('=') && text.contains('{') && text.ends_with('}') {
         return Some("a block on one line holds at most one attribute; put each on its own line".to_owned());
     }
     None

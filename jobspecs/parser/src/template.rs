@@ -120,10 +120,7 @@ impl<'s> Lines<'s> {
 /// Which pieces begin a line: the first one, and those behind a line end that was not trimmed.
 fn line_starts(pieces: &[(usize, &str)]) -> Vec<bool> {
     let mut at_start = true;
-    pieces
-        .iter()
-        .map(|(_, line)| std::mem::replace(&mut at_start, line.ends_with('\n')))
-        .collect()
+    pieces.iter().map(|(_, line)| std::mem::replace(&mut at_start, line.ends_with('\n'))).collect()
 }
 
 struct Renderer<'e, 's> {
@@ -164,7 +161,9 @@ impl Renderer<'_, '_> {
                     trim_next = false;
                 }
                 Element::Interpolation(interpolation) => {
-                    out.push_str(&self.interpolation(&interpolation.expr, element.span())?);
+                    let text = self.interpolation(&interpolation.expr, element.span())?;
+                    self.evaluator.step(text.len() / 64, &span_of(&interpolation.expr))?;
+                    out.push_str(&text);
                     trim_next = interpolation.strip.strip_end();
                 }
                 Element::Directive(directive) => match directive.as_ref() {

@@ -59,6 +59,16 @@ impl Value {
         }
     }
 
+    /// How much a copy costs, in evaluation steps; values that double at every use reach the budget this way.
+    pub fn size(&self) -> usize {
+        match self {
+            Value::Text(text) => text.len() / 64,
+            Value::List(_, items) => items.iter().map(Value::size).sum::<usize>() + items.len(),
+            Value::Map(_, entries) => entries.values().map(Value::size).sum::<usize>() + entries.len(),
+            _ => 0,
+        }
+    }
+
     /// As text: numbers and truth values convert, null and collections do not.
     pub fn to_text(&self) -> Result<String, String> {
         match self {

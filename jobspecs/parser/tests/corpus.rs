@@ -7,16 +7,16 @@ use jobspec::{Diagnostic, ParseOptions, parse};
 use serde_json::Value as Json;
 
 /// Accept files whose plain result is equal.
-const PLAIN_FLOOR: usize = 0;
+const PLAIN_FLOOR: usize = 275;
 /// Accept files whose canonical result is equal, the provider of services apart.
-const CANONICAL_FLOOR: usize = 0;
+const CANONICAL_FLOOR: usize = 273;
 /// Reject files of stage `parse` that are refused.
-const REFUSED_FLOOR: usize = 0;
+const REFUSED_FLOOR: usize = 287;
 /// Of those, the ones where the lines are the same too.
-const LINES_FLOOR: usize = 0;
+const LINES_FLOOR: usize = 276;
 
 /// Reject files of stage `validate` that are refused.
-const INVALID_FLOOR: usize = 0;
+const INVALID_FLOOR: usize = 103;
 
 fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/jobs");

@@ -2,3 +2,6 @@
 
 mod corpus;
 mod examples;
+mod hostile;
+mod messages;
+mod variables;

@@ -60,13 +60,3 @@ pub(crate) fn advice(name: &str) -> Option<String> {
     let known = all().map(|function| function.name).chain(["try", "can", "convert"]);
     nearest(name, known).map(|near| format!("did you mean {near}?"))
 }
-
-/// Work that a result stands for, so that functions cannot grow values without end.
-pub(crate) fn weight(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len() / 64,
-        Value::List(_, items) => items.len(),
-        Value::Map(_, entries) => entries.len(),
-        _ => 0,
-    }
-}

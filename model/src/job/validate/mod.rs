@@ -140,7 +140,8 @@ fn check_job(job: &Job, findings: &mut Findings) {
             findings.add("Spreads", format!("a {kind} job runs on every node, so it takes no spread"));
         }
     }
-    if (kind == "batch" || kind == "sysbatch") && job.update.is_some() {
+    let updates = job.update.is_some() || job.task_groups.iter().flatten().any(|group| group.update.is_some());
+    if (kind == "batch" || kind == "sysbatch") && updates {
         findings.advise("Update", format!("a {kind} job takes no update"), "remove the update block");
     }
     check_launching(job, kind, findings);
