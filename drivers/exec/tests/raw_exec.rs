@@ -385,7 +385,9 @@ async fn a_reused_pid_is_not_touched() {
     let real = (record.pid, record.start_time);
     node.kill_supervisor().await;
     // As if the pid now belonged to somebody else.
-    let stranger = Stranger::new();
+    // Not one of the same clock tick: the kernel does not give a pid out again that soon.
+    let start_time = |stranger: &Stranger| process::stat(stranger.pid()).unwrap().start_time;
+    let stranger = std::iter::repeat_with(Stranger::new).find(|found| start_time(found) != record.start_time).unwrap();
     record.pid = stranger.pid();
     Store::new(&node.state_dir()).save(&record).unwrap();
     driver.stop(&handle, "SIGKILL", GoDuration::from_secs(1)).await.unwrap();
