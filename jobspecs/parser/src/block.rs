@@ -229,11 +229,6 @@ impl<'x> Block<'x> {
         Some(attribute)
     }
 
-    /// Whether an attribute is written.
-    pub fn has(&self, name: &'static str) -> bool {
-        self.find(name).is_some()
-    }
-
     /// Where an attribute's name stands, or the block's header.
     pub fn place(&self, name: &str) -> Range<usize> {
         let attribute = self.attributes.iter().find(|attribute| attribute.name == name);
@@ -292,11 +287,6 @@ impl<'x> Block<'x> {
             });
         }
         if results.is_empty() { None } else { Some(results.swap_remove(0).1) }
-    }
-
-    /// A child block that may be repeated, the last one counting.
-    pub fn last<T>(&self, name: &'static str, read: impl Fn(&Block<'_>) -> T) -> Option<T> {
-        self.each(name, &[], read).pop().map(|(_, result)| result)
     }
 
     /// Child blocks that may be repeated; `None` when there is none. `labels` names the labels they take.
@@ -377,7 +367,7 @@ impl<'x> Block<'x> {
 
     /// A free-form block such as a driver's `config`.
     pub fn config(&self, name: &'static str) -> Option<BTreeMap<String, Json>> {
-        self.one(name, |block| config::free_form(block))
+        self.one(name, config::free_form)
     }
 
     /// Marks everything in the block as read.
@@ -482,7 +472,7 @@ impl Field for u64 {
             return u64::try_from(whole).map_err(|_| format!("a number from 0 up is needed here, not {whole}"));
         }
         let float = number.to_f64();
-        let exact = float >= 1.0 && float < 9.0e18 && (float * 1_048_576.0).fract() == 0.0;
+        let exact = (1.0..9.0e18).contains(&float) && (float * 1_048_576.0).fract() == 0.0;
         if exact { Ok(float as u64) } else { Err(format!("a whole number from 0 up is needed here, not {number}")) }
     }
 }

@@ -82,7 +82,7 @@ pub fn parse(source: &str, file_name: &str, options: &ParseOptions) -> Result<Pa
 
 fn parse_here(source: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
     let clean = syntax::without_mark(source);
-    let body = syntax::parse(&clean).map_err(|diagnostic| vec![diagnostic])?;
+    let body = syntax::parse(&clean).map_err(|diagnostic| vec![*diagnostic])?;
     let mut session = Session::new(Evaluator::new(&clean, Mode::Full));
     variables::load(&mut session, &body, options);
     let job = read(&session, &body);

@@ -8,7 +8,7 @@ use crate::diagnostics::{Diagnostic, Severity};
 pub(crate) const MAX_SOURCE: usize = 1024 * 1024;
 
 /// Parses a file; a byte-order mark at the very start must be blanked out before (see [`without_mark`]).
-pub(crate) fn parse(source: &str) -> Result<Body, Diagnostic> {
+pub(crate) fn parse(source: &str) -> Result<Body, Box<Diagnostic>> {
     if source.len() > MAX_SOURCE {
         return Err(error(source, "this file is larger than 1 MiB", 0, None));
     }
@@ -32,8 +32,8 @@ pub(crate) fn without_mark(source: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-fn error(source: &str, message: impl Into<String>, at: usize, help: Option<String>) -> Diagnostic {
-    Diagnostic::new(Severity::Error, message, at..at + 1, source, help)
+fn error(source: &str, message: impl Into<String>, at: usize, help: Option<String>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::new(Severity::Error, message, at..at + 1, source, help))
 }
 
 /// The parser's own words, made one sentence.

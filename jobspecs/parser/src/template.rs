@@ -17,10 +17,9 @@ use crate::value::Value;
 pub(crate) fn string(evaluator: &Evaluator<'_>, text: &StringTemplate, scope: &Scope) -> Evaluated {
     if text.len() == 1
         && let Some(Element::Interpolation(lone)) = text.get(0)
+        && !evaluator.is_runtime(&lone.expr, scope)
     {
-        if !evaluator.is_runtime(&lone.expr, scope) {
-            return evaluator.evaluate(&lone.expr, scope);
-        }
+        return evaluator.evaluate(&lone.expr, scope);
     }
     let renderer = Renderer { evaluator, scope, literals: None };
     renderer.elements(text.iter(), false, false).map(Value::Text)

@@ -288,7 +288,7 @@ fn read_var_file(file: &str, text: &str) -> Result<Given, Vec<Diagnostic>> {
         return Ok(entries.iter().map(|(name, value)| (name.clone(), Value::from_json(value), 0..0)).collect());
     }
     let clean = syntax::without_mark(text);
-    let body = syntax::parse(&clean).map_err(|diagnostic| vec![in_file(diagnostic, file, text)])?;
+    let body = syntax::parse(&clean).map_err(|diagnostic| vec![in_file(*diagnostic, file, text)])?;
     let evaluator = Evaluator::new(&clean, Mode::Constant);
     let (mut given, mut found) = (Given::new(), Vec::new());
     for structure in body.iter() {
