@@ -216,7 +216,7 @@ pub fn kill(path: &Path) -> bool {
         return pids(path).is_empty();
     }
     let freezer = path.join("freezer.state");
-    // Frozen processes cannot fork away from under the list. Where there is no freezer, the caller's repetition must do.
+    // Frozen processes cannot fork away from under the list. Without a freezer, the caller's repetition must do.
     let _ = std::fs::write(&freezer, "FROZEN");
     for pid in pids(path) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
