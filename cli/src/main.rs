@@ -18,9 +18,9 @@ use clap::Parser;
 const SUPERVISOR: &str = "supervisor";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args();
-    if arguments.nth(1).as_deref() == Some(SUPERVISOR) {
-        return driver_exec::supervisor::main(arguments.collect());
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).is_some_and(|first| first == SUPERVISOR) {
+        return driver_exec::supervisor::main(arguments);
     }
     let cli = Cli::parse_from(args::two_dashes(std::env::args()));
     match run(cli) {

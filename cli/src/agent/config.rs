@@ -86,7 +86,7 @@ pub struct ReservedSection {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Plugin {
-    pub config: Value,
+    pub config: BTreeMap<String, Value>,
 }
 
 /// `acl`

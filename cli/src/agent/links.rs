@@ -34,10 +34,13 @@ impl Servers for LocalServers {
 
 fn refused(error: server::rpc::RpcError) -> ServersError {
     use server::rpc::RpcError;
+    let text = error.to_string();
     match error {
-        RpcError::UnknownNode => ServersError::UnknownNode,
-        RpcError::Unavailable(reason) => ServersError::Unreachable(reason.to_string()),
-        RpcError::WrongSecret => ServersError::Refused(error.to_string()),
+        RpcError::UnknownNode(_) => ServersError::UnknownNode,
+        RpcError::WrongSecret(_) | RpcError::Anonymous | RpcError::TooMany(_) | RpcError::Refused(_) => {
+            ServersError::Refused(text)
+        }
+        RpcError::Propose(_) => ServersError::Unreachable(text),
     }
 }
 

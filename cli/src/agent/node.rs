@@ -65,12 +65,17 @@ fn settings(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Runnin
 
 fn drivers(config: &AgentConfig, home: &Path, dev: bool) -> Result<Vec<Arc<dyn Driver>>> {
     let plugin = |name: &str| config.plugin.get(name).map(|plugin| plugin.config.clone()).unwrap_or_default();
-    let enabled = |name: &str, default: bool| plugin(name).get("enabled").and_then(|v| v.as_bool()).unwrap_or(default);
-    let executable = std::env::current_exe().context("cannot find this program's own file")?;
-    let mut raw_exec = driver_exec::RawExecSettings::new(home.join("supervisor"), executable);
-    raw_exec.supervisor_args = vec![SUPERVISOR.to_owned()];
-    raw_exec.enabled = enabled("raw_exec", dev);
-    let mut docker = driver_docker::DockerSettings::from_config(&plugin("docker"))?;
-    docker.state_dir = home.join("docker");
+    let mut raw_exec = driver_exec::RawExecSettings::new(home.join("supervisor"))?;
+    raw_exec.supervisor_args = vec![SUPERVISOR.into()];
+    raw_exec.enabled = match plugin("raw_exec").get("enabled") {
+        None => dev,
+        Some(serde_json::Value::Bool(enabled)) => *enabled,
+        Some(other) => bail!("plugin.raw_exec.config.enabled is {other}, not true or false"),
+    };
+    let node_id = client::node_id(home)?.to_string();
+    let mut docker = driver_docker::DockerSettings::from_config(node_id, &plugin("docker"))?;
+    if dev {
+        docker.volumes_enabled = true;
+    }
     Ok(vec![Arc::new(driver_exec::RawExecDriver::new(raw_exec)), Arc::new(driver_docker::DockerDriver::new(docker))])
 }

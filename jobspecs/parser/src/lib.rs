@@ -5,6 +5,7 @@
 //! (`job`, `group`, `task`, ...) says which names there are. Nothing is defaulted here beyond what the language itself
 //! says; `Job::canonicalise` does that.
 
+pub mod literal;
 mod block;
 mod config;
 mod connect;

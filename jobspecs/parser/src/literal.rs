@@ -73,7 +73,7 @@ fn expression_to_json(expression: &Expression, source: &str) -> Result<Value, Li
     Ok(match expression {
         Expression::Null(_) => Value::Null,
         Expression::Bool(value) => Value::Bool(*value.value()),
-        Expression::Number(value) => serde_json::to_value(value.value()).unwrap_or(Value::Null),
+        Expression::Number(value) => number_to_json(value.value()),
         Expression::String(value) => Value::String(value.value().clone()),
         Expression::Array(items) => {
             Value::Array(items.iter().map(|item| expression_to_json(item, source)).collect::<Result<_, _>>()?)
@@ -92,6 +92,15 @@ fn expression_to_json(expression: &Expression, source: &str) -> Result<Value, Li
         }
         other => return Err(not_literal(other, source)),
     })
+}
+
+/// Whole numbers stay whole; others are 64-bit floats.
+fn number_to_json(number: &hcl_edit::Number) -> Value {
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(whole), _, _) => Value::from(whole),
+        (None, Some(whole), _) => Value::from(whole),
+        (None, None, float) => float.and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number),
+    }
 }
 
 fn not_literal(expression: &Expression, source: &str) -> LiteralError {
