@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::alloc::dir::AllocDir;
+use crate::alloc::handover;
 use crate::alloc::lifecycle::AllocInput;
 use crate::alloc::runner::{self, Message, RunnerHandle, View};
 use crate::context::Context;
@@ -275,6 +276,9 @@ async fn reconcile(
 
 fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) {
     let mut all = runners.all.lock();
+    for (id, runner) in all.iter_mut() {
+        runner.released |= handover::released(&reply, *id);
+    }
     for source in reply.changed {
         let id = source.alloc.id;
         match all.get(&id) {
@@ -307,8 +311,8 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
 
 /// Those that `source` waits for and that have not ended here.
 fn living(all: &BTreeMap<AllocId, RunnerHandle>, source: &AllocWithJob) -> BTreeSet<AllocId> {
-    let lives = |id: &&AllocId| all.get(*id).is_some_and(|runner| !runner.view.read().ended);
-    source.alloc.starts_after.iter().filter(lives).copied().collect()
+    let living = all.iter().filter(|(_, runner)| !runner.view.read().ended);
+    handover::predecessors(&source.alloc.starts_after, &living.map(|(id, runner)| (*id, runner.released)).collect())
 }
 
 fn note_end(context: &Context, runners: &Runners, id: AllocId) {

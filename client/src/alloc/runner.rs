@@ -65,6 +65,8 @@ pub(crate) struct RunnerHandle {
     pub view: Arc<RwLock<View>>,
     /// Whether the servers have forgotten the allocation: its directory goes when it has ended.
     pub forgotten: bool,
+    /// Whether the servers count its room as free although it has not ended here: who comes next waits.
+    pub released: bool,
     task: Option<JoinHandle<()>>,
 }
 
@@ -143,13 +145,14 @@ fn spawn(
         work: JoinSet::new(),
     };
     runner.show();
+    let released = !runner.source.alloc.is_live();
     let ended = runner.lifecycle.is_ended();
     if ended {
         // The servers may not have heard of the end: saying it again does no harm.
         runner.context.updates.put(runner.lifecycle.observed(), true);
     }
     let task = (!ended).then(|| tokio::spawn(runner.run(effects)));
-    RunnerHandle { inbox: own, view, forgotten: false, task }
+    RunnerHandle { inbox: own, view, forgotten: false, released, task }
 }
 
 impl Runner {
