@@ -129,12 +129,15 @@ impl Changes {
 
 /// When a topic last changed, and how many rows it has (a removed row leaves no index behind).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
-    index: u64,
-    rows: usize,
+pub struct Version {
+    /// Index of the last change of a row that is still there.
+    pub index: u64,
+    /// Number of rows.
+    pub rows: usize,
 }
 
-fn version(state: &State, topic: &Topic) -> Version {
+/// When `topic` last changed; a waiter that saw another version looks again.
+pub fn version(state: &State, topic: &Topic) -> Version {
     match topic {
         Topic::Table(table) => Version { index: state.table_index(*table), rows: 0 },
         Topic::Node(id) => {

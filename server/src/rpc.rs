@@ -125,7 +125,8 @@ impl Server {
     }
 }
 
-fn pulled(state: &State, request: &PullAllocs) -> PullAllocsReply {
+/// What a pull answers from this state: every id, and the rows that the client does not have in this form.
+pub fn pulled(state: &State, request: &PullAllocs) -> PullAllocsReply {
     let mut reply = PullAllocsReply { index: state.index(), ..PullAllocsReply::default() };
     for alloc in state.allocs_of_node(request.node_id) {
         if request.known.get(&alloc.id) == Some(&alloc.alloc_modify_index) {
