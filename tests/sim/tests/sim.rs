@@ -1,0 +1,70 @@
+//! Many seeds, one seed, equal seeds, and the bugs on purpose.
+
+use sim::{Failure, Fault, Faults, Report, run};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// How many seeds are tried.
+fn seeds() -> u64 {
+    number("SIM_SEEDS").unwrap_or(500)
+}
+
+fn must(seed: u64) -> Report {
+    run(seed, false).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn first_failure(seeds: u64) -> Option<Failure> {
+    (0..seeds).find_map(|seed| run(seed, false).err())
+}
+
+#[test]
+fn everything_holds_and_every_fault_happens() {
+    let mut faults = Faults::default();
+    let mut entries = 0;
+    for seed in 0..seeds() {
+        let report = must(seed);
+        faults.add(&report.faults);
+        entries += report.index;
+    }
+    println!("{entries} entries, {faults:?}");
+    for fault in Fault::ALL {
+        assert!(faults.of(fault) > 0, "{fault:?} never happened");
+    }
+}
+
+/// `SIM_SEED=n cargo test -p sim -- --nocapture one_seed` tells the whole story of one seed.
+#[test]
+fn one_seed() {
+    let seed = number("SIM_SEED");
+    if let Err(failure) = run(seed.unwrap_or(0), seed.is_some()) {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn equal_seeds_tell_equal_stories() {
+    for seed in 0..10 {
+        assert_eq!(must(seed), must(seed));
+    }
+    assert_ne!(must(1).hash, must(2).hash);
+}
+
+#[test]
+fn a_port_that_is_free_too_early_is_found() {
+    state::planted::enable(Some(state::planted::Bug::PortFreeOnStop));
+    let failure = first_failure(seeds());
+    state::planted::enable(None);
+    let failure = failure.expect("no seed found the planted bug");
+    assert!(failure.violations.iter().any(|text| text.contains("port")), "{failure}");
+}
+
+#[test]
+fn a_count_that_is_not_lowered_is_found() {
+    scheduler::planted::set_count_down_keeps_highest(true);
+    let failure = first_failure(seeds());
+    scheduler::planted::set_count_down_keeps_highest(false);
+    let failure = failure.expect("no seed found the planted bug");
+    assert!(failure.violations.iter().any(|text| text.contains("wants")), "{failure}");
+}
