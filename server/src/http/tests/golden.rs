@@ -30,7 +30,7 @@ const AREAS: &[&str] = &[
 ];
 
 /// How many of the exchanges whose route exists here must compare equal. Raise it with every improvement.
-const MATCHED_AT_LEAST: usize = 275;
+const MATCHED_AT_LEAST: usize = 290;
 
 fn recordings() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/api")
@@ -156,8 +156,10 @@ struct Ids {
 
 async fn ids(agent: &Agent) -> Ids {
     let state = agent.server.state();
-    let alloc = state.allocs().find(|alloc| alloc.is_live()).map(|alloc| alloc.id.to_string());
-    let eval = state.evals().next().map(|eval| eval.id.to_string());
+    // The recordings speak of a task called main; ids are random, so that the choice must not depend on their order.
+    let live = state.allocs().filter(|alloc| alloc.is_live() && alloc.grant.tasks.contains_key("main"));
+    let alloc = live.min_by_key(|alloc| alloc.name.clone()).map(|alloc| alloc.id.to_string());
+    let eval = state.evals().min_by_key(|eval| eval.create_index).map(|eval| eval.id.to_string());
     Ids { alloc: alloc.unwrap_or_default(), eval: eval.unwrap_or_default(), node: NODE.to_string() }
 }
 
