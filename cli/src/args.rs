@@ -9,7 +9,9 @@ use clap::{Args, Parser, Subcommand};
 /// Runs containers and plain programs from Nomad job files.
 #[derive(Debug, Parser)]
 #[command(name = "drover", version, about, disable_help_subcommand = true, arg_required_else_help = true)]
-#[command(after_help = "Start here:  drover agent -dev      and in another terminal:  drover job init && drover job run web.nomad.hcl")]
+#[command(
+    after_help = "Start here:  drover agent -dev      and in another terminal:  drover job init && drover job run web.nomad.hcl"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -109,17 +109,43 @@ pub struct Telemetry {
 
 /// The keys that are known, as dotted paths; `*` stands for any one key, a trailing `**` for anything below.
 const KNOWN: &[&str] = &[
-    "name", "region", "datacenter", "data_dir", "bind_addr", "log_level",
-    "ports.http", "ports.rpc", "ports.dns",
-    "advertise.http", "advertise.rpc", "advertise.address",
-    "server.enabled", "server.heartbeat_grace", "server.min_heartbeat_ttl",
-    "client.enabled", "client.servers", "client.node_class", "client.node_pool", "client.meta.**", "client.options.**",
-    "client.reserved.cpu", "client.reserved.memory", "client.reserved.disk", "client.reserved.reserved_ports",
-    "client.cpu_total_compute", "client.memory_total_mb", "client.min_dynamic_port", "client.max_dynamic_port",
-    "plugin.docker.config.**", "plugin.raw_exec.config.**",
+    "name",
+    "region",
+    "datacenter",
+    "data_dir",
+    "bind_addr",
+    "log_level",
+    "ports.http",
+    "ports.rpc",
+    "ports.dns",
+    "advertise.http",
+    "advertise.rpc",
+    "advertise.address",
+    "server.enabled",
+    "server.heartbeat_grace",
+    "server.min_heartbeat_ttl",
+    "client.enabled",
+    "client.servers",
+    "client.node_class",
+    "client.node_pool",
+    "client.meta.**",
+    "client.options.**",
+    "client.reserved.cpu",
+    "client.reserved.memory",
+    "client.reserved.disk",
+    "client.reserved.reserved_ports",
+    "client.cpu_total_compute",
+    "client.memory_total_mb",
+    "client.min_dynamic_port",
+    "client.max_dynamic_port",
+    "plugin.docker.config.**",
+    "plugin.raw_exec.config.**",
     "acl.enabled",
-    "telemetry.prometheus_metrics", "telemetry.publish_allocation_metrics", "telemetry.publish_node_metrics",
-    "telemetry.collection_interval", "telemetry.disable_hostname",
+    "telemetry.prometheus_metrics",
+    "telemetry.publish_allocation_metrics",
+    "telemetry.publish_node_metrics",
+    "telemetry.collection_interval",
+    "telemetry.disable_hostname",
 ];
 
 impl AgentConfig {
@@ -137,7 +163,8 @@ impl AgentConfig {
             }
             jobspec::literal::merge(&mut merged, value);
         }
-        let mut config: AgentConfig = serde_json::from_value(merged).map_err(|error| anyhow!("configuration: {error}"))?;
+        let mut config: AgentConfig =
+            serde_json::from_value(merged).map_err(|error| anyhow!("configuration: {error}"))?;
         config.overlay(args);
         if config.acl.enabled {
             bail!("acl.enabled = true is not supported yet; remove it to run without access control");
@@ -173,9 +200,11 @@ fn read(path: &Path) -> Result<Value> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(&text).map_err(|error| anyhow!("{shown}:{}:{}: {error}", error.line(), error.column()));
+        return serde_json::from_str(&text)
+            .map_err(|error| anyhow!("{shown}:{}:{}: {error}", error.line(), error.column()));
     }
-    jobspec::literal::to_json(&text).map_err(|error| anyhow!("{shown}:{}:{}: {}", error.line, error.column, error.message))
+    jobspec::literal::to_json(&text)
+        .map_err(|error| anyhow!("{shown}:{}:{}: {}", error.line, error.column, error.message))
 }
 
 /// Dotted paths of the keys in `value` that are not known.
@@ -184,8 +213,10 @@ fn unknown_keys(value: &Value, prefix: &str) -> Vec<String> {
     let mut unknown = Vec::new();
     for (key, value) in object {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        let open = |known: &&str| known.strip_suffix(".**").is_some_and(|stem| path == stem || path.starts_with(&format!("{stem}.")));
-        if KNOWN.contains(&path.as_str()) || KNOWN.iter().any(|known| open(&known)) {
+        let open = |known: &&str| {
+            known.strip_suffix(".**").is_some_and(|stem| path == stem || path.starts_with(&format!("{stem}.")))
+        };
+        if KNOWN.contains(&path.as_str()) || KNOWN.iter().any(open) {
             continue;
         }
         let section = format!("{path}.");
@@ -209,7 +240,12 @@ fn complaint(unknown: &[String]) -> String {
 /// The known key most like `path`, if any is like it.
 fn nearest(path: &str) -> Option<&'static str> {
     let distance = |known: &&&str| strsim::levenshtein(path, known);
-    KNOWN.iter().filter(|known| !known.contains('*')).min_by_key(distance).filter(|known| strsim::levenshtein(path, known) <= 3).copied()
+    KNOWN
+        .iter()
+        .filter(|known| !known.contains('*'))
+        .min_by_key(distance)
+        .filter(|known| strsim::levenshtein(path, known) <= 3)
+        .copied()
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ impl Home {
     fn open(args: &AgentArgs, config: &AgentConfig) -> Result<Home> {
         match &config.data_dir {
             Some(path) => {
-                std::fs::create_dir_all(path).with_context(|| format!("cannot make data directory {}", path.display()))?;
+                std::fs::create_dir_all(path)
+                    .with_context(|| format!("cannot make data directory {}", path.display()))?;
                 let path = path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))?;
                 Ok(Home { path, temporary: None })
             }
@@ -67,18 +68,18 @@ async fn serve(config: &AgentConfig, home: &Home, dev: bool, started: Instant) -
         true => Some(server::Running::start(config, &home.path).await?),
         false => None,
     };
-    let client = match config.client.enabled {
+    let node = match config.client.enabled {
         true => Some(node::start(config, &home.path, dev, server.as_ref()).await?),
         false => None,
     };
-    if let (Some(server), Some(client)) = (&server, &client) {
-        server.attach(client.clone());
+    if let (Some(server), Some(node)) = (&server, &node) {
+        server.attach(node.client.clone());
     }
-    banner(config, home, server.as_ref(), client.as_deref(), started);
+    banner(config, home, server.as_ref(), node.as_ref().map(|node| &*node.client), started);
     stop.received().await;
     eprintln!("stopping");
-    if let Some(client) = client {
-        client.shutdown(home.temporary.is_some()).await;
+    if let Some(node) = node {
+        node.shutdown(home.temporary.is_some()).await;
     }
     if let Some(server) = server {
         server.shutdown().await;
@@ -110,7 +111,8 @@ fn banner(
     if let Some(client) = client {
         let node = client.node();
         println!("  node       {} at {}, datacenter {}", node.name, node.address(), config.datacenter);
-        for (name, info) in node.drivers.iter().filter(|(_, info)| info.detected || !info.health_description.is_empty()) {
+        for (name, info) in node.drivers.iter().filter(|(_, info)| info.detected || !info.health_description.is_empty())
+        {
             let sign = if info.healthy { "✓" } else { "✗" };
             println!("  driver     {sign} {name}: {}", info.health_description);
         }

@@ -1,26 +1,47 @@
 //! The client half of an agent: its settings and its drivers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use client::{Client, ClientConfig, Reserved, Servers};
 use driver::Driver;
+use serde_json::Value;
 
 use super::config::AgentConfig;
 use super::links::{LocalServers, RemoteServers};
 use super::server::Running;
 use crate::SUPERVISOR;
 
+/// A running client and the driver whose supervisor it may take along.
+pub struct Node {
+    /// The client.
+    pub client: Arc<Client>,
+    raw_exec: Arc<driver_exec::RawExecDriver>,
+}
+
+impl Node {
+    /// Stops the client; with `stop_tasks` its tasks and the supervisor, too.
+    pub async fn shutdown(self, stop_tasks: bool) {
+        self.client.shutdown(stop_tasks).await;
+        if stop_tasks && let Err(error) = self.raw_exec.shutdown().await {
+            tracing::warn!(%error, "the supervisor stays until it is idle");
+        }
+    }
+}
+
 /// Starts the client against the server of this process, or the first that the configuration names.
-pub async fn start(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Running>) -> Result<Arc<Client>> {
+pub async fn start(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Running>) -> Result<Node> {
     let servers: Arc<dyn Servers> = match (server, config.client.servers.first()) {
         (Some(server), _) => Arc::new(LocalServers(server.server().clone())),
         (None, Some(address)) => Arc::new(RemoteServers(remote(address)?)),
         (None, None) => bail!("this client has no server: add `servers = [\"http://host:4646\"]` to its client block"),
     };
-    let client = Client::start(settings(config, home, dev, server)?, servers, drivers(config, home, dev)?).await?;
-    Ok(client)
+    let raw_exec = Arc::new(raw_exec(config, home, dev)?);
+    let drivers: Vec<Arc<dyn Driver>> = vec![raw_exec.clone(), Arc::new(docker(config, home, dev)?)];
+    let client = Client::start(settings(config, home, dev, server)?, servers, drivers).await?;
+    Ok(Node { client, raw_exec })
 }
 
 fn remote(address: &str) -> Result<api::Client> {
@@ -63,19 +84,24 @@ fn settings(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Runnin
     Ok(settings)
 }
 
-fn drivers(config: &AgentConfig, home: &Path, dev: bool) -> Result<Vec<Arc<dyn Driver>>> {
-    let plugin = |name: &str| config.plugin.get(name).map(|plugin| plugin.config.clone()).unwrap_or_default();
-    let mut raw_exec = driver_exec::RawExecSettings::new(home.join("supervisor"))?;
-    raw_exec.supervisor_args = vec![SUPERVISOR.into()];
-    raw_exec.enabled = match plugin("raw_exec").get("enabled") {
+fn plugin(config: &AgentConfig, name: &str) -> BTreeMap<String, Value> {
+    config.plugin.get(name).map(|plugin| plugin.config.clone()).unwrap_or_default()
+}
+
+fn raw_exec(config: &AgentConfig, home: &Path, dev: bool) -> Result<driver_exec::RawExecDriver> {
+    let mut settings = driver_exec::RawExecSettings::new(home.join("supervisor"))?;
+    settings.supervisor_args = vec![SUPERVISOR.into()];
+    settings.enabled = match plugin(config, "raw_exec").get("enabled") {
         None => dev,
-        Some(serde_json::Value::Bool(enabled)) => *enabled,
+        Some(Value::Bool(enabled)) => *enabled,
         Some(other) => bail!("plugin.raw_exec.config.enabled is {other}, not true or false"),
     };
+    Ok(driver_exec::RawExecDriver::new(settings))
+}
+
+fn docker(config: &AgentConfig, home: &Path, dev: bool) -> Result<driver_docker::DockerDriver> {
     let node_id = client::node_id(home)?.to_string();
-    let mut docker = driver_docker::DockerSettings::from_config(node_id, &plugin("docker"))?;
-    if dev {
-        docker.volumes_enabled = true;
-    }
-    Ok(vec![Arc::new(driver_exec::RawExecDriver::new(raw_exec)), Arc::new(driver_docker::DockerDriver::new(docker))])
+    let mut settings = driver_docker::DockerSettings::from_config(node_id, &plugin(config, "docker"))?;
+    settings.volumes_enabled |= dev;
+    Ok(driver_docker::DockerDriver::new(settings))
 }

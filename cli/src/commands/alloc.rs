@@ -69,7 +69,11 @@ fn show_task(session: &Session, task: &str, state: &Value) {
     let title = format!("Task {task:?} is {}{failed}, {restarts} restarts", text(state, &["State"]));
     println!("\n{}", session.style.bold(&title));
     let row = |event: &Value| {
-        vec![ago(number(event, &["Time"])), text(event, &["Type"]).to_owned(), text(event, &["DisplayMessage"]).to_owned()]
+        vec![
+            ago(number(event, &["Time"])),
+            text(event, &["Type"]).to_owned(),
+            text(event, &["DisplayMessage"]).to_owned(),
+        ]
     };
     let rows: Vec<Vec<String>> = items(state, &["Events"]).map(row).collect();
     println!("{}", table(&["Time", "Type", "Description"], &rows));

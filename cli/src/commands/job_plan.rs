@@ -25,7 +25,10 @@ pub async fn run(args: JobPlan) -> Result<ExitCode> {
     let mut changes = 0;
     show_diff(plan.get("Diff").unwrap_or(&Value::Null), 0);
     for (group, updates) in entries(&plan, &["Annotations", "DesiredTGUpdates"]) {
-        let counts: Vec<String> = updates.as_object().into_iter().flatten()
+        let counts: Vec<String> = updates
+            .as_object()
+            .into_iter()
+            .flatten()
             .filter(|(_, count)| count.as_i64().unwrap_or(0) > 0)
             .map(|(kind, count)| format!("{count} {}", words(kind)))
             .collect();
@@ -38,7 +41,11 @@ pub async fn run(args: JobPlan) -> Result<ExitCode> {
     for line in reasons::lines(failed, session.style) {
         println!("{line}");
     }
-    println!("Run exactly this:  drover job run -check-index {} {}", number(&plan, &["JobModifyIndex"]), args.file.path);
+    println!(
+        "Run exactly this:  drover job run -check-index {} {}",
+        number(&plan, &["JobModifyIndex"]),
+        args.file.path
+    );
     Ok(ExitCode::from(u8::from(changes > 0)))
 }
 

@@ -34,8 +34,8 @@ pub async fn run(args: JobRun) -> Result<ExitCode> {
         Err(api::Error::Refused { text, .. }) => bail!("the job was refused; nothing was changed\n{}", text.trim_end()),
         Err(error) => return Err(error.into()),
     };
-    for warning in reply.warnings.lines().filter(|line| !line.trim().is_empty()) {
-        eprintln!("{} {}", session.style.wait("!"), warning.trim());
+    for warning in reply.warnings.lines().filter_map(|line| line.trim().strip_prefix("* ")) {
+        eprintln!("{} {warning}", session.style.wait("!"));
     }
     if reply.eval_id.is_empty() {
         println!("job {id:?} registered; it runs when it is dispatched or its time comes");

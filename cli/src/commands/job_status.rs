@@ -28,9 +28,15 @@ async fn list(session: &Session, json: bool) -> Result<ExitCode> {
     }
     let row = |job: &Value| {
         let submitted = ago(number(job, &["SubmitTime"]));
-        [text(job, &["ID"]), text(job, &["Type"]), &number(job, &["Priority"]).to_string(), text(job, &["Status"]), &submitted]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            text(job, &["ID"]),
+            text(job, &["Type"]),
+            &number(job, &["Priority"]).to_string(),
+            text(job, &["Status"]),
+            &submitted,
+        ]
+        .map(str::to_owned)
+        .to_vec()
     };
     let rows: Vec<Vec<String>> = jobs.as_array().into_iter().flatten().map(row).collect();
     match rows.is_empty() {

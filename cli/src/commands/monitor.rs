@@ -16,10 +16,14 @@ use crate::session::Session;
 
 /// One blocking query waits at most this long.
 const POLL: Duration = Duration::from_secs(60);
+/// One blocking query waits at least this long.
+const SHORTEST_POLL: Duration = Duration::from_millis(50);
 /// How much of a log's end is read for its last lines.
 const TAIL_BYTES: u64 = 4096;
 /// How many of its last lines are shown.
 const TAIL_LINES: usize = 8;
+/// How long a copy without checks must go on running before it counts: a program that ends at once is not healthy.
+const STEADY: Duration = Duration::from_secs(1);
 /// How long a server may be out of reach before following ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -83,6 +87,8 @@ struct Progress<'a> {
     /// Copies wanted; for system jobs, as many as there are.
     wanted: usize,
     stages: BTreeSet<&'static str>,
+    /// Since when all copies are healthy, for jobs without checks.
+    steady_since: Option<Instant>,
     /// Events shown, by allocation and task: the time of the latest.
     shown_events: BTreeMap<String, i64>,
 }
@@ -99,7 +105,15 @@ struct Counts {
 impl<'a> Progress<'a> {
     fn new(session: &'a Session, job: Value, started: Instant) -> Progress<'a> {
         let wanted = items(&job, &["TaskGroups"]).map(|group| number(group, &["Count"]).max(0) as usize).sum();
-        Progress { session, job, started, wanted, stages: BTreeSet::new(), shown_events: BTreeMap::new() }
+        Progress {
+            session,
+            job,
+            started,
+            wanted,
+            stages: BTreeSet::new(),
+            steady_since: None,
+            shown_events: BTreeMap::new(),
+        }
     }
 
     fn name(&self) -> &str {
@@ -114,7 +128,9 @@ impl<'a> Progress<'a> {
         let path = format!("/v1/job/{}/allocations", escape(self.name()));
         let mut index = 1;
         loop {
-            let answer = patiently(|| self.session.api.get_newer::<Vec<Value>>(&path, index, POLL)).await?;
+            let wait =
+                self.steady_since.map_or(POLL, |since| STEADY.saturating_sub(since.elapsed()).max(SHORTEST_POLL));
+            let answer = patiently(|| self.session.api.get_newer::<Vec<Value>>(&path, index, wait)).await?;
             index = answer.index.max(1);
             let version = number(&self.job, &["Version"]);
             let ours = |alloc: &&Value| number(alloc, &["JobVersion"]) == version && current(alloc);
@@ -144,6 +160,10 @@ impl<'a> Progress<'a> {
             return Ok(Some(ExitCode::SUCCESS));
         }
         if kind.ends_with("batch") || counts.healthy < wanted {
+            self.steady_since = None;
+            return Ok(None);
+        }
+        if !self.has_checks() && self.steady_since.get_or_insert_with(Instant::now).elapsed() < STEADY {
             return Ok(None);
         }
         self.healthy(wanted).await.map(Some)
@@ -156,9 +176,12 @@ impl<'a> Progress<'a> {
         }
     }
 
+    fn has_checks(&self) -> bool {
+        services(&self.job).any(|service| items(service, &["Checks"]).next().is_some())
+    }
+
     async fn healthy(&mut self, wanted: usize) -> Result<ExitCode> {
-        let has_checks = services(&self.job).any(|service| items(service, &["Checks"]).next().is_some());
-        let how = if has_checks { "checks passing" } else { "healthy" };
+        let how = if self.has_checks() { "checks passing" } else { "healthy" };
         self.stage("healthy", true, &format!("{wanted}/{wanted} {how}"));
         let names: BTreeSet<&str> = services(&self.job).map(|service| text(service, &["Name"])).collect();
         for name in names {
