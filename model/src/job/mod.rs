@@ -2,6 +2,7 @@
 
 mod canonicalise;
 mod connect;
+mod diff;
 mod group;
 mod network;
 mod placement;
@@ -12,6 +13,7 @@ mod validate;
 
 pub use canonicalise::DEFAULT_PROVIDER;
 pub use connect::*;
+pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff, diff};
 pub use group::*;
 pub use network::*;
 pub use placement::*;
