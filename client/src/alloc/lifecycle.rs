@@ -164,6 +164,18 @@ pub struct AllocRecord {
     tasks: BTreeMap<String, TaskRecord>,
 }
 
+impl AllocRecord {
+    /// Whether the allocation had ended when this was stored.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Waits for nobody but `living`: an end may have been stored just before the agent died, and is not told again.
+    pub fn wait_only_for(&mut self, living: &BTreeSet<AllocId>) {
+        self.waiting_for.retain(|id| living.contains(id));
+    }
+}
+
 /// Whether directories are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prepared {
