@@ -24,6 +24,8 @@ pub struct Process {
     pub life: Life,
     /// How long it runs, in milliseconds, and its exit code; none for one that runs until it is stopped.
     pub plan: Option<(i64, i32)>,
+    /// Whether its start will succeed.
+    pub comes_up: bool,
 }
 
 /// All processes of a machine.
@@ -42,8 +44,8 @@ impl Processes {
     }
 
     /// A new process, being started.
-    pub fn begin(&mut self, id: TaskId, serial: u64, plan: Option<(i64, i32)>) {
-        self.0.insert(id, Process { serial, life: Life::Starting, plan });
+    pub fn begin(&mut self, id: TaskId, process: Process) {
+        self.0.insert(id, process);
     }
 
     /// Kills it and removes every trace of it.

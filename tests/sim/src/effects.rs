@@ -9,7 +9,7 @@ use model::id::AllocId;
 use model::time::GoDuration;
 
 use crate::agenda::{Event, Shared};
-use crate::driver::Life;
+use crate::driver::{Life, Process};
 use crate::faults::Fault;
 use crate::node::SimNode;
 use crate::runner::{Message, Runner, Start};
@@ -41,6 +41,8 @@ impl SimNode {
                     && runner.starts.get(task).is_some_and(|start| start.attempt == *attempt)
                 {
                     runner.starts.remove(task);
+                    let id = runner.run(task, *attempt);
+                    self.drop_run(&id);
                 }
                 self.step(shared, alloc, input);
             }
@@ -93,6 +95,9 @@ impl SimNode {
         }
         let (node, boot) = (self.number, self.boot);
         for effect in effects {
+            if !matches!(effect, AllocEffect::Report { .. }) {
+                shared.note(format_args!("{} {}: {effect:?}", self.node.name, alloc.short()));
+            }
             match effect {
                 AllocEffect::Prepare => {}
                 AllocEffect::Task { task, effect } => self.task_effect(shared, alloc, &task, effect),
@@ -172,13 +177,16 @@ impl SimNode {
             (false, _) => Some((20 + shared.rng.below(500) as i64, 0)),
         };
         let serial = shared.serial();
-        self.processes.begin(id.clone(), serial, lifetime);
-        if shared.chaos && shared.rng.chance(4) {
+        let fails = shared.chaos && shared.rng.chance(4);
+        let hangs = shared.chaos && shared.rng.chance(2);
+        let process = Process { serial, life: Life::Starting, plan: lifetime, comes_up: !fails && !hangs };
+        self.processes.begin(id.clone(), process);
+        if fails {
             shared.faults.count(Fault::StartFails);
             let failure = StartFailure::Driver { message: "no engine".to_owned(), recoverable: shared.rng.chance(70) };
             return self.fail_start(shared, &id, failure, (5, 300));
         }
-        if shared.chaos && shared.rng.chance(2) {
+        if hangs {
             shared.faults.count(Fault::StartHangs);
             let failure = StartFailure::Driver { message: "timed out".to_owned(), recoverable: true };
             return self.fail_start(shared, &id, failure, (20_000, 60_000));

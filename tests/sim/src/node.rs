@@ -65,6 +65,8 @@ impl SimNode {
             let bytes = rmp_serde::to_vec_named(stored).map_err(|error| format!("a record: {error}"))?;
             *stored = rmp_serde::from_slice(&bytes).map_err(|error| format!("a record: {error}"))?;
         }
+        let living = self.disk.iter().filter(|(_, stored)| !stored.record.is_ended()).map(|(id, _)| *id).collect();
+        self.disk.values_mut().for_each(|stored| stored.record.wait_only_for(&living));
         self.agent = Some(Agent::default());
         self.restore(shared);
         Ok(())
@@ -76,9 +78,9 @@ impl SimNode {
             return;
         }
         let starting = self.processes.all().filter(|(_, process)| process.life == Life::Starting);
-        let starting: Vec<TaskId> = starting.map(|(id, _)| id.clone()).collect();
-        for id in starting {
-            if shared.rng.chance(50) {
+        let starting: Vec<(TaskId, bool)> = starting.map(|(id, process)| (id.clone(), process.comes_up)).collect();
+        for (id, comes_up) in starting {
+            if !comes_up || shared.rng.chance(50) {
                 self.processes.remove(&id);
             }
         }

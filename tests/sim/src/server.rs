@@ -404,10 +404,13 @@ fn summary(op: &Op) -> String {
 }
 
 fn plan_summary(plan: &model::evaluation::Plan) -> String {
+    let from =
+        |alloc: &model::allocation::Allocation| alloc.previous_allocation.map(|id| id.short()).unwrap_or_default();
+    let after = |alloc: &model::allocation::Allocation| alloc.starts_after.len();
     let placed: Vec<String> = plan
         .placements
         .iter()
-        .map(|alloc| format!("{}={}@{}", alloc.id.short(), alloc.name, alloc.node_id.0))
+        .map(|new| format!("{}={}@{} {}/{}", new.id.short(), new.name, new.node_id.0, from(new), after(new)))
         .collect();
     let stopped: Vec<String> = plan.stops.iter().map(|stop| stop.id.short()).collect();
     let kept: Vec<String> = plan.in_place.iter().map(|alloc| alloc.id.short()).collect();

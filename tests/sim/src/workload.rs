@@ -74,7 +74,8 @@ fn changed(shared: &mut Shared, document: &Job) -> Job {
 /// # Errors
 /// One that is not valid, which is a mistake here.
 fn job(shared: &mut Shared, number: u64) -> Result<Job, String> {
-    let kind = ["service", "service", "batch", "system"][shared.rng.position(4)];
+    // A job keeps its type.
+    let kind = ["service", "batch", "system", "service", "service", "batch"][number as usize % 6];
     let count = if kind == "system" { 1 } else { shared.rng.below(6) };
     let mut group = json!({
         "Name": "g", "Count": count, "EphemeralDisk": {"SizeMB": 400},

@@ -1,7 +1,7 @@
 //! Once quiet, what is wanted lives: as many copies of each group as its job asks for, of the current version, each with
 //! its processes. What is missing waits in a blocked evaluation, and then there really is no room for it.
 
-use model::allocation::{AllocatedPort, Allocation, ClientStatus, Grant, TaskGrant};
+use model::allocation::{AllocatedPort, Allocation, ClientStatus, DesiredStatus, Grant, TaskGrant};
 use model::compiled::{CompiledGroup, CompiledJob, Hook};
 use model::evaluation::EvalStatus;
 use model::id::AllocId;
@@ -58,9 +58,11 @@ fn group_holds(state: &State, job: &CompiledJob, group: &CompiledGroup, found: &
     let done = if job.kind.is_batch() { own.iter().filter(done).count() } else { 0 };
     let queued = queued(state, job, group);
     let current = own.iter().filter(|alloc| !alloc.is_terminal() && alloc.job_version == job.version).count();
-    // A copy of an older version goes on as long as there is no room for its successor.
+    // A copy of an older version goes on as long as there is no room for its successor, and only as many as the update
+    // policy allows are tried at a time.
     let (old, missing) = (live - current, (group.count as usize).saturating_sub(current + done));
-    if live > group.count as usize || queued != missing || old > queued {
+    let waits = queued > 0 && queued <= missing && queued + old >= missing;
+    if live > group.count as usize || !(waits || missing == 0 && queued == 0 && old == 0) {
         let wants = group.count;
         found.push(format!(
             "{what} wants {wants}: {current} live, {old} of older versions, {done} done, {queued} blocked"
@@ -82,7 +84,13 @@ fn every_node_has_one(
 ) {
     for node in state.nodes() {
         let here = own.iter().filter(|alloc| alloc.node_id == node.id && !alloc.is_terminal()).count();
-        let misses = node.is_schedulable() && group.count > 0 && here == 0 && has_room(state, node, group);
+        // A failed copy has used up its restarts; a system job tries anew only when something else happens to it.
+        let failed = |alloc: &&&std::sync::Arc<Allocation>| {
+            alloc.client_status == ClientStatus::Failed && alloc.desired_status == DesiredStatus::Run
+        };
+        let gave_up = own.iter().filter(|alloc| alloc.node_id == node.id).any(|alloc| failed(&alloc));
+        let wanted = node.is_schedulable() && group.count > 0 && !gave_up;
+        let misses = wanted && here == 0 && has_room(state, node, group);
         if here > 1 || misses {
             found.push(format!("{} has {here} copies on {}, which has room", job.key, node.name));
         }
