@@ -347,7 +347,7 @@ mod tests {
             (json!({"image": "a", "args": "x"}), "must be a list of texts"),
             (json!({"image": "a", "auth": "x"}), "must be a block"),
             (json!({"image": "a", "auth": [{}, {}]}), "given 2 times"),
-            (json!({"image": "a", "auth": [{"user": "x"}]}), "did you mean"),
+            (json!({"image": "a", "auth": [{"usernme": "x"}]}), "did you mean"),
             (json!({"image": "a", "ulimit": [{"nofile": "many"}]}), "soft:hard"),
             (json!({"image": "a", "mount": [{"type": "nfs", "target": "/x"}]}), "bind, volume or tmpfs"),
             (json!({"image": "a", "mount": [{"type": "bind", "target": "/x"}]}), "needs a source"),

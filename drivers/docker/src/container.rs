@@ -260,14 +260,14 @@ fn dropped_caps(config: &ContainerConfig) -> Vec<String> {
     dropped
 }
 
-/// The Engine's own copy of the output is bounded; it only has to last while the agent is away.
+/// The Engine's own copy of the output is bounded. It has to last while the agent is away, and while a task prints
+/// faster than the Engine tells; short lines take ten times their size there.
 fn log_config(task: &TaskConfig, config: &ContainerConfig) -> HostConfigLogConfig {
     let (kind, options) = match &config.logging {
         Some((kind, options)) => (kind.clone(), options.clone()),
         None if task.logs.disabled => ("none".to_owned(), BTreeMap::new()),
         None => {
-            let size = task.logs.max_file_mb.clamp(1, 100);
-            let options = [("max-size", format!("{size}m")), ("max-file", "2".to_owned())];
+            let options = [("max-size", "50m".to_owned()), ("max-file", "2".to_owned())];
             ("json-file".to_owned(), options.map(|(key, value)| (key.to_owned(), value)).into())
         }
     };
