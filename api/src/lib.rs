@@ -82,7 +82,7 @@ impl Client {
         self.send(reqwest::Method::GET, path, None::<&Value>).await
     }
 
-    /// Reads `path` once its state is newer than `index`, or after `wait`.
+    /// Reads `path` once its state is newer than `index`, or after `wait`; at once when `index` is 0.
     ///
     /// # Errors
     /// As [`Client::get`].

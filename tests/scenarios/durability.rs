@@ -69,7 +69,7 @@ async fn a_dev_agent_leaves_nothing_behind() {
 
 /// Processes called `sleep 98765`.
 fn sleepers() -> usize {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let processes = std::fs::read_dir("/proc").expect("a mounted /proc").flatten();
     processes
         .filter(|dir| std::fs::read(dir.path().join("cmdline")).is_ok_and(|line| line == b"/bin/sleep\x0098765\0"))
         .count()
@@ -77,7 +77,7 @@ fn sleepers() -> usize {
 
 async fn ports(agent: &Agent) -> Vec<u64> {
     let instances = agent.get("/v1/service/web").await;
-    let mut ports: Vec<u64> = instances.as_array().unwrap().iter().filter_map(|i| i["Port"].as_u64()).collect();
+    let mut ports: Vec<u64> = instances.as_array().expect("a list").iter().filter_map(|i| i["Port"].as_u64()).collect();
     ports.sort_unstable();
     ports
 }

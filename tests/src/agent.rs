@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::files::binary;
 
@@ -35,8 +36,18 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Only one agent of a machine answers DNS on the container bridge: one that must do so runs while no other does.
+static BRIDGE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+
+/// An agent's share of the machine, held as long as it lives.
+enum Share {
+    Any { _guard: OwnedRwLockReadGuard<()> },
+    Alone { _guard: OwnedRwLockWriteGuard<()> },
+}
+
 /// A running dev agent.
 pub struct Agent {
+    share: Option<Share>,
     child: Child,
     arguments: Vec<String>,
     output: Arc<Mutex<String>>,
@@ -54,12 +65,20 @@ impl Agent {
     /// # Panics
     /// When it does not get ready; with its output.
     pub async fn start(arguments: &[&str]) -> Agent {
-        let mut all = vec!["agent", "-dev", "-http-port", "0", "-dns-port", "0"];
-        all.extend(arguments);
-        Agent::spawn(all.into_iter().map(str::to_owned).collect()).await
+        let share = Share::Any { _guard: BRIDGE.clone().read_owned().await };
+        Agent::spawn(dev_arguments(arguments), share).await
     }
 
-    async fn spawn(arguments: Vec<String>) -> Agent {
+    /// The same while no other agent of this harness runs, so that this one has the container bridge.
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub async fn start_alone(arguments: &[&str]) -> Agent {
+        let share = Share::Alone { _guard: BRIDGE.clone().write_owned().await };
+        Agent::spawn(dev_arguments(arguments), share).await
+    }
+
+    async fn spawn(arguments: Vec<String>, share: Share) -> Agent {
         let mut child = Command::new(binary("drover"))
             .args(&arguments)
             .stdin(Stdio::null())
@@ -86,7 +105,7 @@ impl Agent {
         let dns = word_after("DNS").parse().unwrap_or_else(|_| panic!("no DNS address in:\n{banner}"));
         let settings = api::Settings { address: address.clone(), ..api::Settings::default() };
         let api = api::Client::new(settings).expect("an HTTP client");
-        Agent { child, arguments, output, address, dns, api }
+        Agent { share: Some(share), child, arguments, output, address, dns, api }
     }
 
     /// Kills the agent as a crash would; its tasks are not touched.
@@ -96,10 +115,14 @@ impl Agent {
     }
 
     /// Starts the same agent again, on new ports.
-    pub async fn start_again(self) -> Agent {
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub async fn start_again(mut self) -> Agent {
         let arguments = self.arguments.clone();
+        let share = self.share.take().expect("held until now");
         drop(self);
-        Agent::spawn(arguments).await
+        Agent::spawn(arguments, share).await
     }
 
     /// Sends SIGINT and waits for the end.
@@ -203,6 +226,11 @@ impl Drop for Agent {
             let _ = self.child.wait();
         }
     }
+}
+
+fn dev_arguments(more: &[&str]) -> Vec<String> {
+    let all = ["agent", "-dev", "-http-port", "0", "-dns-port", "0"].iter().chain(more);
+    all.map(|argument| (*argument).to_owned()).collect()
 }
 
 /// Waits until `condition` holds for something that no agent announces.

@@ -25,7 +25,7 @@ pub async fn run(args: JobStop) -> Result<ExitCode> {
         println!("job {:?} is stopping, evaluation {}", args.job, text(&answer.body, &["EvalID"]));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut index = 1;
+    let mut index = 0;
     loop {
         let allocs = session
             .api

@@ -53,7 +53,7 @@ pub async fn follow(session: &Session, job: &str, eval: &str) -> Result<ExitCode
 
 async fn finished_evaluation(session: &Session, eval: &str) -> Result<Value> {
     let path = format!("/v1/evaluation/{eval}");
-    let mut index = 1;
+    let mut index = 0;
     loop {
         let answer = patiently(|| session.api.get_newer::<Value>(&path, index, POLL)).await?;
         if !matches!(text(&answer.body, &["Status"]), "pending") {
@@ -126,7 +126,7 @@ impl<'a> Progress<'a> {
 
     async fn run(mut self) -> Result<ExitCode> {
         let path = format!("/v1/job/{}/allocations", escape(self.name()));
-        let mut index = 1;
+        let mut index = 0;
         loop {
             let wait =
                 self.steady_since.map_or(POLL, |since| STEADY.saturating_sub(since.elapsed()).max(SHORTEST_POLL));

@@ -5,7 +5,6 @@
 //! (`job`, `group`, `task`, ...) says which names there are. Nothing is defaulted here beyond what the language itself
 //! says; `Job::canonicalise` does that.
 
-pub mod literal;
 mod block;
 mod config;
 mod connect;
@@ -14,6 +13,7 @@ mod evaluate;
 mod functions;
 mod group;
 mod job;
+pub mod literal;
 mod network;
 mod number;
 mod operators;
