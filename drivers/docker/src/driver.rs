@@ -75,14 +75,15 @@ impl DockerDriver {
         Ok(found)
     }
 
-    /// Creates the container, pulling its image when it is not here. One that an earlier start made is taken over.
+    /// Creates the container, pulling its image when it is not here. One that an earlier start made is taken over: then
+    /// it is returned as it is.
     async fn create(
         &self,
         task: &TaskConfig,
         config: &ContainerConfig,
         body: ContainerCreateBody,
         progress: &Progress,
-    ) -> Result<(), DriverError> {
+    ) -> Result<Option<ContainerInspectResponse>, DriverError> {
         let docker = self.engine.docker().await?;
         let name = name_of(&task.id);
         if config.force_pull {
@@ -102,14 +103,14 @@ impl DockerDriver {
                 for warning in made.warnings {
                     tracing::debug!(name, warning, "the Engine warns about a container");
                 }
-                Ok(())
+                Ok(None)
             }
             Err(error) if is_conflict(&error) => match self.inspect(&task.id).await {
                 Err(DriverError::NotFound(_)) => Err(DriverError::Permanent(format!(
                     "there is a container named {name} already, and this agent did not make it; remove it with docker rm \
                      {name}"
                 ))),
-                other => other.map(|_| ()),
+                other => other.map(Some),
             },
             Err(error) => {
                 let what = format!("creating a container of image {}", config.image);
@@ -118,24 +119,22 @@ impl DockerDriver {
         }
     }
 
-    async fn run(&self, task: &TaskConfig, config: &ContainerConfig) -> Result<TaskHandle, DriverError> {
-        let docker = self.engine.docker().await?;
-        let mut found = None;
-        // Starting one that runs is fine, but one that has ended must not run again.
-        let before = self.inspect(&task.id).await?;
-        if status_of(&before) == Some(ContainerStateStatusEnum::CREATED) {
-            if let Err(error) = docker.start_container(&name_of(&task.id), None).await {
-                let what = format!("starting a container of image {}", config.image);
-                return Err(self.engine.error(&what, &task.id, error));
-            }
-        } else {
-            found = Some(before);
+    async fn run(
+        &self,
+        task: &TaskConfig,
+        config: &ContainerConfig,
+        before: Option<ContainerInspectResponse>,
+    ) -> Result<TaskHandle, DriverError> {
+        // One that has ended must not run again.
+        if let Some(before) = before.filter(|found| status_of(found) != Some(ContainerStateStatusEnum::CREATED)) {
+            return self.handle(task, config, before);
         }
-        let found = match found {
-            Some(found) => found,
-            None => self.inspect(&task.id).await?,
-        };
-        self.handle(task, config, found)
+        let docker = self.engine.docker().await?;
+        if let Err(error) = docker.start_container(&name_of(&task.id), None).await {
+            let what = format!("starting a container of image {}", config.image);
+            return Err(self.engine.error(&what, &task.id, error));
+        }
+        self.handle(task, config, self.inspect(&task.id).await?)
     }
 
     fn handle(
@@ -235,8 +234,8 @@ impl Driver for DockerDriver {
     async fn start(&self, task: &TaskConfig, progress: Progress) -> Result<TaskHandle, DriverError> {
         let config = ContainerConfig::read(&task.config)?;
         let body = body(task, &config, &self.settings)?;
-        self.create(task, &config, body, &progress).await?;
-        match self.run(task, &config).await {
+        let before = self.create(task, &config, body, &progress).await?;
+        match self.run(task, &config, before).await {
             Ok(handle) => Ok(handle),
             Err(error) => {
                 // Of a container that could not be started nothing is left; one that is left after all is reaped.

@@ -20,14 +20,27 @@ const RETRY: Duration = Duration::from_millis(500);
 const LOCK_RETRY: Duration = Duration::from_millis(5);
 /// Entries written before the position is saved.
 const BATCH: usize = 256;
-/// Time that the rest of the output may take to arrive after the end of the container.
-const DRAIN: Duration = Duration::from_secs(5);
+/// Time without anything new after which the rest of an ended container's output is given up.
+const DRAIN_IDLE: Duration = Duration::from_secs(5);
+/// Time that the rest of an ended container's output may take in all.
+const DRAIN: Duration = Duration::from_secs(60);
+/// Time without anything new after which an Engine has forgotten to end what it follows of an ended container.
+const FOLLOW_IDLE: Duration = Duration::from_millis(250);
+
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// So many batches are in the files.
+    Copying(u64),
+    /// Everything is.
+    Finished,
+}
 
 /// A running copy of one container's output; it ends with the container or when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Collector {
     ended: watch::Sender<bool>,
-    finished: watch::Receiver<bool>,
+    state: watch::Receiver<State>,
     task: AbortHandle,
 }
 
@@ -42,21 +55,28 @@ impl Collector {
             settings: task.logs,
         };
         let (ended, end) = watch::channel(false);
-        let (finish, finished) = watch::channel(false);
+        let (tell, state) = watch::channel(State::Copying(0));
         let task = tokio::spawn(async move {
-            collect(&engine, &output, end).await;
-            finish.send_replace(true);
+            collect(&engine, &output, end, &tell).await;
+            tell.send_replace(State::Finished);
         });
-        Collector { ended, finished, task: task.abort_handle() }
+        Collector { ended, state, task: task.abort_handle() }
     }
 
     /// A way to wait, for a bounded time, until all output of the ended container is in its files.
     pub(crate) fn drain(&self) -> impl Future<Output = ()> + use<> {
         self.ended.send_replace(true);
-        let mut finished = self.finished.clone();
+        let mut state = self.state.clone();
         async move {
-            // An error means that the collector is gone: then there is nothing to wait for.
-            let _ = tokio::time::timeout(DRAIN, finished.wait_for(|finished| *finished)).await;
+            let all = async {
+                while *state.borrow_and_update() != State::Finished {
+                    // Nothing new, or the collector is gone: then there is nothing to wait for.
+                    if !matches!(tokio::time::timeout(DRAIN_IDLE, state.changed()).await, Ok(Ok(()))) {
+                        return;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(DRAIN, all).await;
         }
     }
 }
@@ -67,7 +87,7 @@ impl Drop for Collector {
     }
 }
 
-async fn collect(engine: &Engine, output: &Output, mut end: watch::Receiver<bool>) {
+async fn collect(engine: &Engine, output: &Output, mut end: watch::Receiver<bool>, tell: &watch::Sender<State>) {
     let mut complained = false;
     let mut complain = |error: &dyn std::fmt::Display| {
         if !complained {
@@ -86,7 +106,7 @@ async fn collect(engine: &Engine, output: &Output, mut end: watch::Receiver<bool
         }
     };
     loop {
-        match copy(engine, output, &mut file, &mut end).await {
+        match copy(engine, output, &mut file, &mut end, tell).await {
             Ok(Progress::Complete) => return,
             Ok(Progress::More) => {}
             Err(error) => {
@@ -110,6 +130,7 @@ async fn copy(
     output: &Output,
     file: &mut PositionFile,
     end: &mut watch::Receiver<bool>,
+    tell: &watch::Sender<State>,
 ) -> io::Result<Progress> {
     let docker = engine.docker().await.map_err(io::Error::other)?;
     let has_ended = match docker.inspect_container(&output.container, None).await {
@@ -122,11 +143,17 @@ async fn copy(
     let options = options.follow(!has_ended).since(sink.since()).build();
     let mut batches = docker.logs(&output.container, Some(options)).ready_chunks(BATCH);
     loop {
+        let forgotten = async {
+            // An error means that nobody waits for the end any more: then this ends with the driver.
+            if end.wait_for(|ended| *ended).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(FOLLOW_IDLE).await;
+        };
         let batch = tokio::select! {
             biased;
             batch = batches.next() => batch,
-            // Some Engines forget to end what they follow.
-            Ok(_) = end.wait_for(|ended| *ended), if !has_ended => return Ok(Progress::More),
+            () = forgotten, if !has_ended => return Ok(Progress::More),
         };
         let Some(batch) = batch else { break };
         // Without a pause in between, so that an agent that is told to go finishes what it has begun; these are small
@@ -149,6 +176,11 @@ async fn copy(
             }
         }
         sink.save()?;
+        tell.send_modify(|state| {
+            if let State::Copying(batches) = state {
+                *batches += 1;
+            }
+        });
     }
     Ok(if has_ended { Progress::Complete } else { Progress::More })
 }
