@@ -50,20 +50,19 @@ fn created(dry_run: &DryRun) -> Value {
     if evals.is_empty() { Value::Null } else { Value::Array(evals) }
 }
 
-/// How two documents differ, in Nomad's shape. Null until `model` can tell.
-fn diff_of(_before: Option<&Job>, _after: Option<&Job>) -> Value {
-    Value::Null
+/// How two documents differ, in Nomad's shape.
+fn diff_of(before: Option<&Job>, after: Option<&Job>) -> Value {
+    value_of(&model::job::diff(before, after))
 }
 
-/// Each version, newest first, compared with the one before it, or with `against`.
+/// Each version, newest first, compared with the one before it, or all of them with version `against`, itself included.
 pub(super) fn version_diffs(versions: &[&Job], against: Option<u64>) -> ApiResult<Value> {
     let Some(wanted) = against else {
         return Ok(versions.windows(2).map(|pair| diff_of(Some(pair[1]), Some(pair[0]))).collect());
     };
     let base = versions.iter().find(|job| job.version.unwrap_or(0) == wanted);
     let base = base.ok_or_else(|| ApiError::refused(format!("version {wanted} not found")))?;
-    let others = versions.iter().filter(|job| job.version.unwrap_or(0) != wanted);
-    Ok(others.map(|job| diff_of(Some(base), Some(job))).collect())
+    Ok(versions.iter().map(|job| diff_of(Some(base), Some(job))).collect())
 }
 
 /// Says beside each change what it will cause.
@@ -105,7 +104,7 @@ fn annotate_tasks(group: &mut Map<String, Value>, update: &DesiredUpdates) {
     let Some(tasks) = group.get_mut("Tasks").and_then(Value::as_array_mut) else { return };
     for task in tasks.iter_mut().filter(|task| task["Type"] != "None") {
         let forced = match () {
-            () if update.destructive_update > 0 => "forces create/destroy update",
+            () if update.destructive_update > 0 || update.canary > 0 => "forces create/destroy update",
             () if update.in_place_update > 0 => "forces in-place update",
             () if task["Type"] == "Added" => "forces create",
             () if task["Type"] == "Deleted" => "forces destroy",
@@ -118,4 +117,39 @@ fn annotate_tasks(group: &mut Map<String, Value>, update: &DesiredUpdates) {
 fn objects<'a>(value: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
     let list = value.get_mut(key).and_then(Value::as_array_mut);
     list.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: u64, count: i64) -> Job {
+        let document = json!({"ID": "bakery", "Version": number, "TaskGroups": [{"Name": "oven", "Count": count}]});
+        let mut job: Job = serde_json::from_value(document).unwrap();
+        job.canonicalise();
+        job
+    }
+
+    fn kinds(diffs: &Value) -> Vec<&str> {
+        diffs.as_array().unwrap().iter().map(|diff| diff["Type"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn versions_are_compared_with_the_one_before_or_with_one() {
+        let versions = [version(2, 5), version(1, 3), version(0, 3)];
+        let versions: Vec<&Job> = versions.iter().collect();
+        assert_eq!(kinds(&version_diffs(&versions, None).unwrap()), ["Edited", "None"]);
+        assert_eq!(kinds(&version_diffs(&versions, Some(2)).unwrap()), ["None", "Edited", "Edited"]);
+        assert!(version_diffs(&versions, Some(7)).is_err());
+    }
+
+    #[test]
+    fn a_change_says_what_it_will_cause() {
+        let mut diff = diff_of(Some(&version(0, 3)), Some(&version(1, 5)));
+        let update = DesiredUpdates { place: 2, in_place_update: 3, ..DesiredUpdates::default() };
+        annotate(&mut diff, &BTreeMap::from([("oven".to_owned(), update)]));
+        let group = &diff["TaskGroups"][0];
+        assert_eq!(group["Updates"], json!({"create": 2, "in-place update": 3}));
+        assert_eq!(group["Fields"][0]["Annotations"], json!(["forces create"]));
+    }
 }
