@@ -23,7 +23,10 @@ pub async fn run(args: JobPlan) -> Result<ExitCode> {
         return print_json(&plan);
     }
     let mut changes = 0;
-    show_diff(plan.get("Diff").unwrap_or(&Value::Null), 0);
+    match text(&plan, &["Diff", "Type"]) {
+        "Added" => println!("+ job {id:?} is new"),
+        _ => show_diff(plan.get("Diff").unwrap_or(&Value::Null), 0),
+    }
     for (group, updates) in entries(&plan, &["Annotations", "DesiredTGUpdates"]) {
         let counts: Vec<String> = updates
             .as_object()

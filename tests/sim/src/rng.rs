@@ -14,7 +14,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Rng {
 
     /// A number below `bound`; 0 for a bound of 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.next_u64() % bound.max(1)
     }
 
     /// A position in a list of `len` items.
@@ -45,6 +45,6 @@ impl Rng {
 
     /// A seed for a command or a plan.
     pub fn seed(&mut self) -> Seed {
-        Seed(u128::from(self.next()) << 64 | u128::from(self.next()))
+        Seed(u128::from(self.next_u64()) << 64 | u128::from(self.next_u64()))
     }
 }
