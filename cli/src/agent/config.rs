@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn every_unknown_key_is_named() {
         let source = "nam = \"x\"\nclient {\n  enabled = true\n  meta {\n    any = \"thing\"\n  }\n  nodeclass = \"a\"\n}\nplugin \"docker\" {\n  config {\n    volumes {\n      enabled = true\n    }\n  }\n}\nplugin \"java\" {\n}\n";
-        assert_eq!(unknown(source), ["nam", "client.nodeclass", "plugin.java"]);
+        assert_eq!(unknown(source), ["client.nodeclass", "nam", "plugin.java"]);
         assert!(complaint(&["client.nodeclass".to_owned()]).contains("did you mean \"client.node_class\""));
     }
 }

@@ -106,6 +106,9 @@ fn warnings_of(job: &Job) -> Vec<String> {
     }
     for group in job.task_groups.iter().flatten() {
         let name = group.name.as_deref().unwrap_or_default();
+        if group.max_run_duration.is_some_and(|limit| limit.0 > 0) {
+            out.push(format!("group {name:?}: max_run_duration is stored, drover does not enforce it yet"));
+        }
         let tasks = || group.tasks.iter().flatten();
         let services = group.services.iter().chain(tasks().filter_map(|task| task.services.as_ref())).flatten();
         for service in services.filter(|service| service.provider == "consul") {
