@@ -1,16 +1,12 @@
 //! Containers of a real engine.
 
-use scenarios::{Agent, Engine, job_file, shared};
-
-/// The old spelling: ports in `resources`, `port_map` in the driver's config, the service at the task.
-const LEGACY_WEB: &str = include_str!("legacy-web.nomad.hcl");
+use scenarios::{Agent, Engine, example, job_file};
 
 #[tokio::test]
 async fn a_job_in_the_old_spelling_runs_and_heals() {
     let engine = Engine::with_web_image("nginx:latest", 80, "hello");
     let agent = Agent::start(&[]).await;
-    let (_dir, own) = job_file(LEGACY_WEB);
-    let file = shared("seed/nomad/web-app.hcl").map_or(own, |path| path.to_string_lossy().into_owned());
+    let file = example("web-app.nomad.hcl");
     let run = agent.drover(&["job", "run", &file]).await;
     assert_eq!(run.code, 0, "{run}\n{}", agent.output());
     assert_eq!(agent.healthy("web-app").await, 3);

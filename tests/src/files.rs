@@ -23,12 +23,6 @@ pub fn example(name: &str) -> String {
     workspace().join("jobspecs/examples").join(name).to_string_lossy().into_owned()
 }
 
-/// A file handed out beside the project, if it is there.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let path = workspace().parent()?.join("shared").join(path);
-    path.exists().then_some(path)
-}
-
 /// Writes a job file that lives as long as the returned directory.
 ///
 /// # Panics

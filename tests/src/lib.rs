@@ -18,4 +18,4 @@ mod files;
 
 pub use agent::{Agent, Outcome, wait_until};
 pub use engine::Engine;
-pub use files::{binary, example, job_file, shared};
+pub use files::{binary, example, job_file};
