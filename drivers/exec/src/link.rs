@@ -49,6 +49,18 @@ struct Connection {
     pending: Pending,
 }
 
+impl Connection {
+    /// Sends a frame. When that fails the connection is over at once, whether or not its reader has noticed yet: the
+    /// next request must not meet it again.
+    async fn send(&self, frame: &[u8]) -> Result<(), Lost> {
+        let sent = self.writer.lock().await.write_all(frame).await;
+        sent.map_err(|_| {
+            *self.pending.lock() = None;
+            Lost::Connection
+        })
+    }
+}
+
 /// Why a request got no answer.
 enum Lost {
     /// The connection broke: asking again may help.
@@ -109,7 +121,7 @@ impl Link {
         let forget = Forget { connection: &connection, id };
         let frame = encode(&Request { id, body: body.clone() })
             .map_err(|bad| Lost::Fatal(DriverError::Permanent(format!("the task cannot be described: {}", bad.0))))?;
-        connection.writer.lock().await.write_all(&frame).await.map_err(|_| Lost::Connection)?;
+        connection.send(&frame).await?;
         let answer = receiver.await.map_err(|_| Lost::Connection);
         drop(forget);
         answer
@@ -144,7 +156,7 @@ impl Link {
         }
         let hello = Request { id: 0, body: Ask::Hello { version: VERSION } };
         let frame = encode(&hello).map_err(|_| Lost::Connection)?;
-        connection.writer.lock().await.write_all(&frame).await.map_err(|_| Lost::Connection)?;
+        connection.send(&frame).await?;
         match tokio::time::timeout(PATIENCE, receiver).await {
             Ok(Ok(Answer::Hello { .. })) => Ok(()),
             Ok(Ok(Answer::Failed(Failure::Permanent(text)))) => Err(Lost::Fatal(DriverError::Recoverable(text))),

@@ -1,5 +1,7 @@
 //! Reading jobs: lists, documents, versions, summaries, and what belongs to a job.
 
+use std::cmp::Reverse;
+
 use model::id::JobKey;
 use serde_json::{Value, json};
 use state::{State, Table};
@@ -144,12 +146,14 @@ pub(super) async fn allocations(call: Call) -> Answer {
     list_reply(page, indexed)
 }
 
-/// `GET /v1/job/:id/evaluations`
+/// `GET /v1/job/:id/evaluations`, newest first.
 pub(super) async fn evaluations(call: Call) -> Answer {
     let key = call.job_key();
     let index = |state: &State, _: &ReadOptions| state.table_index(Table::Evals);
     let find = |state: &State, _: &ReadOptions| {
-        Ok((state.evals_of_job(&key).map(|eval| views::evaluation::full(eval)).collect(), None))
+        let mut evals: Vec<_> = state.evals_of_job(&key).collect();
+        evals.sort_by_key(|eval| Reverse((eval.create_index, eval.id)));
+        Ok((evals.into_iter().map(|eval| views::evaluation::full(eval)).collect(), None))
     };
     let (page, indexed) = call.read(&[Topic::Table(Table::Evals)], index, find).await?;
     list_reply(page, indexed)

@@ -17,7 +17,11 @@ async fn a_registered_job_is_listed_read_and_stopped() {
     assert_eq!(agent.get("/v1/jobs").await.json()[0]["ID"], "team/web");
     assert_eq!(agent.get("/v1/job/team%2Fweb").await.json()["Name"], "web");
     assert_eq!(agent.get("/v1/job/team/web/summary").await.json()["JobID"], "team/web");
-    assert_eq!(agent.get("/v1/job/team/web/evaluations").await.json()[0]["TriggeredBy"], "job-register");
+    agent.settle().await;
+    let evals = agent.get("/v1/job/team/web/evaluations").await.json();
+    let triggers: Vec<&str> =
+        evals.as_array().unwrap().iter().filter_map(|eval| eval["TriggeredBy"].as_str()).collect();
+    assert_eq!(triggers, ["queued-allocs", "job-register"], "newest first");
     let stopped = agent.send("DELETE", "/v1/job/team/web", &[], "").await;
     assert_eq!(stopped.status, 200);
     assert_eq!(agent.get("/v1/job/team/web").await.json()["Stop"], true);
