@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use crate::config;
 use crate::diagnostics::{Diagnostic, Problem, Severity, nearest};
 use crate::evaluate::{Evaluated, Evaluator, Scope, span_of};
+use crate::places::{self, Place, Spot};
 use crate::value::Value;
 
 /// At most this many errors are told; a file with more is another kind of file.
@@ -22,11 +23,13 @@ const MAX_PROBLEMS: usize = 100;
 pub(crate) struct Session<'s> {
     pub evaluator: Evaluator<'s>,
     found: RefCell<Vec<Diagnostic>>,
+    /// Where everything in the job's block stands, once it is read.
+    pub job_place: RefCell<Place>,
 }
 
 impl<'s> Session<'s> {
     pub fn new(evaluator: Evaluator<'s>) -> Session<'s> {
-        Session { evaluator, found: RefCell::default() }
+        Session { evaluator, found: RefCell::default(), job_place: RefCell::default() }
     }
 
     pub fn report(&self, problem: Problem) {
@@ -45,8 +48,8 @@ impl<'s> Session<'s> {
         }
     }
 
-    pub fn into_found(self) -> Vec<Diagnostic> {
-        self.found.into_inner()
+    pub fn into_parts(self) -> (Vec<Diagnostic>, Place) {
+        (self.found.into_inner(), self.job_place.into_inner())
     }
 }
 
@@ -61,6 +64,7 @@ struct Attribute<'x> {
 struct Child<'x> {
     name: &'x str,
     span: Range<usize>,
+    label_span: Range<usize>,
     labels: Vec<String>,
     body: &'x Body,
     scope: Scope,
@@ -80,6 +84,7 @@ pub(crate) struct Block<'x> {
     children: Vec<Child<'x>>,
     known_attributes: RefCell<Vec<&'static str>>,
     known_blocks: RefCell<Vec<&'static str>>,
+    places: RefCell<Vec<Place>>,
 }
 
 impl<'x> Block<'x> {
@@ -88,15 +93,18 @@ impl<'x> Block<'x> {
         let child = Child {
             name: syntax.ident.value().as_str(),
             span: header_span(syntax),
+            label_span: label_span(syntax),
             labels: syntax.labels.iter().map(label_text).collect(),
             body: &syntax.body,
             scope: Scope::default(),
             used: Cell::new(true),
         };
-        Block::run(session, &child, read)
+        let (result, place) = Block::run(session, &child, read);
+        session.job_place.replace(place);
+        result
     }
 
-    fn run<T>(session: &'x Session<'x>, child: &Child<'x>, read: impl FnOnce(&Block<'x>) -> T) -> T {
+    fn run<T>(session: &'x Session<'x>, child: &Child<'x>, read: impl FnOnce(&Block<'x>) -> T) -> (T, Place) {
         let mut block = Block {
             session,
             name: child.name,
@@ -108,6 +116,7 @@ impl<'x> Block<'x> {
             children: Vec::new(),
             known_attributes: RefCell::default(),
             known_blocks: RefCell::default(),
+            places: RefCell::default(),
         };
         for structure in child.body.iter() {
             match structure {
@@ -125,6 +134,7 @@ impl<'x> Block<'x> {
                 Structure::Block(syntax) => block.children.push(Child {
                     name: syntax.ident.value().as_str(),
                     span: header_span(syntax),
+                    label_span: label_span(syntax),
                     labels: syntax.labels.iter().map(label_text).collect(),
                     body: &syntax.body,
                     scope: block.scope.clone(),
@@ -133,8 +143,26 @@ impl<'x> Block<'x> {
             }
         }
         let result = read(&block);
+        let place = block.place_tree(child.label_span.clone());
         block.finish();
-        result
+        (result, place)
+    }
+
+    /// What was read, as places.
+    fn place_tree(&self, label: Range<usize>) -> Place {
+        let spot = |attribute: &Attribute<'_>| Spot {
+            name: attribute.name.to_owned(),
+            key: attribute.span.clone(),
+            value: span_of(attribute.value),
+        };
+        Place {
+            name: self.name.to_owned(),
+            labels: self.labels.clone(),
+            header: self.span.clone(),
+            label,
+            attributes: self.attributes.iter().map(spot).collect(),
+            children: self.places.take(),
+        }
     }
 
     /// Turns `dynamic "x" { for_each = ... content { ... } }` into one child for each item.
@@ -194,8 +222,9 @@ impl<'x> Block<'x> {
                     texts.push(item.to_text().map_err(|why| Problem::new(why, span_of(labels)))?);
                 }
             }
-            let span = span.clone();
-            self.children.push(Child { name, span, labels: texts, body: content, scope, used: Cell::new(false) });
+            let (span, label_span) = (span.clone(), span.clone());
+            let used = Cell::new(false);
+            self.children.push(Child { name, span, label_span, labels: texts, body: content, scope, used });
         }
         if self.children.is_empty() || !self.children.iter().any(|child| child.name == name) {
             // Nothing was made, yet the name and the insides are checked like any other.
@@ -209,6 +238,7 @@ impl<'x> Block<'x> {
         let scope = Scope::default();
         self.children.push(Child {
             name,
+            label_span: span.clone(),
             span,
             labels: vec![EMPTY_DYNAMIC.to_owned()],
             body,
@@ -307,7 +337,8 @@ impl<'x> Block<'x> {
                 self.session.report(label_problem(name, labels, child));
                 continue;
             }
-            let result = Block::run(self.session, child, |block| read(block));
+            let (result, place) = Block::run(self.session, child, |block| read(block));
+            self.places.borrow_mut().push(place);
             results.push((child.span.clone(), result));
         }
         results
@@ -368,6 +399,13 @@ impl<'x> Block<'x> {
     /// A free-form block such as a driver's `config`.
     pub fn config(&self, name: &'static str) -> Option<BTreeMap<String, Json>> {
         self.one(name, config::free_form)
+    }
+
+    /// Remembers the places inside a free-form block, which are not read one by one.
+    pub fn remember_inside(&self) {
+        let mut inside = Place::default();
+        places::of_body(&mut inside, self.body);
+        self.places.replace(inside.children);
     }
 
     /// Marks everything in the block as read.
@@ -434,6 +472,10 @@ fn label_text(label: &BlockLabel) -> String {
 
 fn header_span(syntax: &Syntax) -> Range<usize> {
     syntax.ident.span().unwrap_or(0..0)
+}
+
+fn label_span(syntax: &Syntax) -> Range<usize> {
+    syntax.labels.first().and_then(|label| label.span()).unwrap_or_else(|| header_span(syntax))
 }
 
 /// A type that an attribute can be read as. Options take null, all others refuse it.

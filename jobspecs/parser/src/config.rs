@@ -13,6 +13,7 @@ use crate::block::Block;
 
 pub(crate) fn free_form(block: &Block<'_>) -> BTreeMap<String, Json> {
     block.use_all();
+    block.remember_inside();
     body(block, block.body).into_iter().collect()
 }
 

@@ -18,8 +18,10 @@ mod network;
 mod number;
 mod operators;
 mod placement;
+mod places;
 mod policy;
 mod resources;
+mod schema;
 mod service;
 mod syntax;
 mod task;
@@ -29,10 +31,11 @@ mod value;
 mod variables;
 
 pub use diagnostics::{Diagnostic, Severity};
+pub use places::{Located, Places};
 
 use block::Session;
 use evaluate::{Evaluator, Mode};
-use model::job::Job;
+use model::job::{Job, Violation};
 
 /// Where variables get their values, and how strict to be.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +57,16 @@ pub struct Parsed {
     pub job: Job,
     /// Findings that do not stand in the way.
     pub warnings: Vec<Diagnostic>,
+    /// Where everything stands.
+    pub places: Places,
 }
+
+/// What rules say about a job: how bad, and where in the API's names. A path that ends with `?` is about the name of a
+/// setting, not about its value.
+pub type Remarks = Vec<(Severity, Violation)>;
+
+/// Rules for jobs that a file is held against.
+pub type Rules<'r> = &'r (dyn Fn(&Job) -> Remarks + Sync);
 
 /// Stack of the parsing thread. The syntax tree is at most 64 levels deep; a debug build needs 2 MiB for that.
 const STACK: usize = 16 * 1024 * 1024;
@@ -64,11 +76,26 @@ const STACK: usize = 16 * 1024 * 1024;
 /// # Errors
 /// The first mistake of syntax, otherwise every mistake of the file.
 pub fn parse(source: &str, file_name: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
+    check(source, file_name, options, &|_| Vec::new())
+}
+
+/// Parses a job file and holds it against `rules`; what they say points into the file. When the file has mistakes of
+/// its own, the rules are asked as well, and what they say about values that are written in it is told too: one look
+/// at a file tells everything.
+///
+/// # Errors
+/// The first mistake of syntax, otherwise every mistake of the file.
+pub fn check(
+    source: &str,
+    file_name: &str,
+    options: &ParseOptions,
+    rules: Rules<'_>,
+) -> Result<Parsed, Vec<Diagnostic>> {
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new()
             .name("jobspec".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, || parse_here(source, options));
+            .spawn_scoped(scope, || parse_here(source, options, rules));
         let failed = |why: &str| {
             let message = format!("{file_name} could not be parsed: {why}");
             vec![Diagnostic::new(Severity::Error, message, 0..0, source, None)]
@@ -81,23 +108,48 @@ pub fn parse(source: &str, file_name: &str, options: &ParseOptions) -> Result<Pa
     })
 }
 
-fn parse_here(source: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
+fn parse_here(source: &str, options: &ParseOptions, rules: Rules<'_>) -> Result<Parsed, Vec<Diagnostic>> {
     let clean = syntax::without_mark(source);
     let body = syntax::parse(&clean).map_err(|diagnostic| vec![*diagnostic])?;
     let mut session = Session::new(Evaluator::new(&clean, Mode::Full));
     variables::load(&mut session, &body, options);
     let job = read(&session, &body);
-    let mut found = session.into_found();
+    let (mut found, place) = session.into_parts();
+    let places = Places::new(place);
+    if let Some(job) = &job {
+        remark(&mut found, rules(job), &places, source);
+    }
     found.sort_by_key(|one| (one.file.is_some(), one.span.start));
     let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.severity == Severity::Error);
     match job {
-        Some(job) if errors.is_empty() => Ok(Parsed { job, warnings }),
+        Some(job) if errors.is_empty() => Ok(Parsed { job, warnings, places }),
         _ if !errors.is_empty() => Err(errors),
         _ => {
             let help = Some("a job file begins with: job \"name\" { ... }".to_owned());
             Err(vec![Diagnostic::new(Severity::Error, "there is no job in this file", 0..0, source, help)])
         }
     }
+}
+
+/// Adds what the rules say, at its place. Beside mistakes of reading only what is written counts: an absent field may
+/// be absent because it was misspelt.
+fn remark(found: &mut Vec<Diagnostic>, remarks: Remarks, places: &Places, source: &str) {
+    let broken = found.iter().any(|one| one.severity == Severity::Error);
+    for (severity, Violation { path, message, help }) in remarks {
+        let place = match path.strip_suffix('?') {
+            Some(name) => places.find_name(name),
+            None => places.find(&path),
+        };
+        let told = found.iter().any(|one| one.severity == Severity::Error && one.line == line_of(source, &place));
+        let one = Diagnostic::new(severity, message, place.span.clone(), source, help);
+        if !found.contains(&one) && (!broken || (place.written && !told)) {
+            found.push(one);
+        }
+    }
+}
+
+fn line_of(source: &str, place: &Located) -> usize {
+    source[..place.span.start.min(source.len())].matches('\n').count() + 1
 }
 
 fn read<'x>(session: &'x Session<'x>, body: &'x hcl_edit::structure::Body) -> Option<Job> {

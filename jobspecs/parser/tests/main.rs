@@ -6,4 +6,5 @@ mod corpus;
 mod examples;
 mod hostile;
 mod messages;
+mod places;
 mod variables;
