@@ -60,9 +60,12 @@ pub struct JobFile {
     /// A file of variables; may be repeated
     #[arg(long = "var-file", value_name = "FILE")]
     pub var_files: Vec<PathBuf>,
-    /// The file is the API's JSON
+    /// The file is the API's JSON; with `job validate`, findings are printed as JSON whatever the file is
     #[arg(long)]
     pub json: bool,
+    /// Whether values for variables that the file does not declare are errors (true) or warnings (false)
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub hcl2_strict: bool,
 }
 
 /// The commands.
@@ -165,6 +168,23 @@ pub struct JobValidate {
     pub connection: Connection,
     #[command(flatten)]
     pub file: JobFile,
+    /// How findings are printed
+    #[arg(short = 'o', long, value_enum, default_value = "full", value_name = "FORM")]
+    pub output: ValidateOutput,
+    /// Ask no server
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// How `job validate` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ValidateOutput {
+    /// For people: message, source line, caret, help
+    Full,
+    /// One line each, as compilers print it
+    Short,
+    /// One JSON object, for editors and CI (as -json)
+    Json,
 }
 
 /// `job plan`

@@ -6,6 +6,7 @@
 mod agent;
 mod args;
 mod commands;
+mod drivers;
 mod output;
 mod session;
 

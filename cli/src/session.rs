@@ -15,6 +15,8 @@ pub struct Session {
     pub api: api::Client,
     /// Colours.
     pub style: Style,
+    /// Whether flag or environment name the server's address.
+    pub address_was_named: bool,
 }
 
 /// The value of the first variable that is set and not empty.
@@ -27,9 +29,10 @@ impl Session {
     pub fn open(connection: &Connection) -> Result<Session> {
         let default = api::Settings::default();
         let flag = |flag: &Option<String>, names| flag.clone().or_else(|| environment(names));
+        let address = flag(&connection.address, ["DROVER_ADDR", "NOMAD_ADDR"]);
+        let address_was_named = address.is_some();
         let settings = api::Settings {
-            address: flag(&connection.address, ["DROVER_ADDR", "NOMAD_ADDR"])
-                .map_or(default.address, |address| address.trim_end_matches('/').to_owned()),
+            address: address.map_or(default.address, |address| address.trim_end_matches('/').to_owned()),
             token: flag(&connection.token, ["DROVER_TOKEN", "NOMAD_TOKEN"]).unwrap_or_default(),
             namespace: flag(&connection.namespace, ["DROVER_NAMESPACE", "NOMAD_NAMESPACE"])
                 .unwrap_or(default.namespace),
@@ -37,7 +40,8 @@ impl Session {
         if !settings.address.starts_with("http://") {
             bail!("address {:?} is not of the form http://host:port", settings.address);
         }
-        Ok(Session { api: api::Client::new(settings)?, style: Style::detect(connection.no_color) })
+        let style = Style::detect(connection.no_color);
+        Ok(Session { api: api::Client::new(settings)?, style, address_was_named })
     }
 
     /// Finds the one object in `list` whose id starts with `prefix`, or whose name is `prefix`.

@@ -17,5 +17,6 @@ pub mod job;
 pub mod metric;
 pub mod node;
 pub mod rpc;
+pub mod suggest;
 pub mod task_state;
 pub mod time;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use model::job::{Job, Remarks};
 use model::time::GoDuration;
 
 /// Settings of one server; [`ServerConfig::new`] has the defaults.
@@ -29,6 +30,8 @@ pub struct ServerConfig {
     pub gc_threshold: GoDuration,
     /// How often garbage is looked for.
     pub gc_interval: GoDuration,
+    /// What drivers say about the settings of a job's tasks; the server itself knows no driver.
+    pub driver_rules: fn(&Job) -> Remarks,
 }
 
 impl ServerConfig {
@@ -46,6 +49,7 @@ impl ServerConfig {
             snapshot_every: 8192,
             gc_threshold: GoDuration::from_secs(4 * 3600),
             gc_interval: GoDuration::from_secs(5 * 60),
+            driver_rules: |_| Remarks::default(),
         }
     }
 }

@@ -91,6 +91,7 @@ fn settings(config: &AgentConfig, home: &Path, http: SocketAddr) -> Result<Serve
     if !config.name.is_empty() {
         settings.name.clone_from(&config.name);
     }
+    settings.driver_rules = crate::drivers::remarks;
     settings.region.clone_from(&config.region);
     settings.datacenter.clone_from(&config.datacenter);
     let advertised = |written: &str, default: String| if written.is_empty() { default } else { written.to_owned() };

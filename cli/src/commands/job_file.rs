@@ -1,11 +1,13 @@
-//! Reading a job file from disk or standard input, with everything that is wrong in it shown in place.
+//! Reading a job file from disk or standard input, held against every rule that can be checked without a server.
 
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
-use model::job::Job;
+use jobspec::{Diagnostic, Severity};
+use model::job::{Job, Remarks, Violation};
 
 use crate::args::JobFile;
+use crate::drivers;
 use crate::output::Style;
 
 /// Longer job files are not read.
@@ -19,47 +21,144 @@ pub struct LoadedJob {
     pub source: String,
     /// `hcl2` or `json`.
     pub format: &'static str,
+    /// Variables given with `-var`.
+    pub variable_flags: Vec<(String, String)>,
+    /// The texts of the var files, one behind the other.
+    pub variables: String,
+    /// What was warned about.
+    pub warned: Vec<String>,
 }
 
-/// Reads and parses; diagnostics go to standard error.
+impl LoadedJob {
+    /// Warnings of a server's answer that were not given here already.
+    pub fn news<'w>(&self, warnings: &'w str) -> impl Iterator<Item = &'w str> {
+        let lines = warnings.lines().filter_map(|line| line.trim().strip_prefix("* "));
+        lines.filter(|line| !self.warned.iter().any(|said| line.contains(said.as_str())))
+    }
+}
+
+/// A job file that has been read and checked.
+pub struct Checked {
+    /// The file's name; `stdin` for standard input.
+    pub name: String,
+    /// Its text.
+    pub source: String,
+    /// The job; none when there are errors.
+    pub job: Option<LoadedJob>,
+    /// Everything found, errors and warnings, in the order of the file.
+    pub found: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// How many findings are errors.
+    pub fn errors(&self) -> usize {
+        self.found.iter().filter(|one| one.severity == Severity::Error).count()
+    }
+
+    /// Prints the findings to standard error.
+    pub fn show(&self, style: Style) {
+        for one in &self.found {
+            eprintln!("{}", one.render(&self.name, &self.source, style.is_colored()));
+        }
+    }
+}
+
+/// How much of what this version cannot run stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The job is only looked at: what cannot run is warned about, and JSON is read as JSON only if it is.
+    Look,
+    /// The job is to run: what cannot run is an error.
+    Run,
+}
+
+/// Reads, parses and checks; diagnostics go to standard error.
 ///
 /// # Errors
-/// The file cannot be read, or is no job file; then all its mistakes have been printed.
-pub fn load(file: &JobFile, style: Style) -> Result<LoadedJob> {
+/// The file cannot be read, or has mistakes; then all of them have been printed.
+pub fn load(file: &JobFile, purpose: Purpose, style: Style) -> Result<LoadedJob> {
+    let checked = check(file, purpose)?;
+    checked.show(style);
+    let count = checked.errors();
+    let name = checked.name;
+    let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+    checked.job.with_context(|| format!("{name}: {count} {mistakes}; nothing was changed"))
+}
+
+/// Reads, parses and checks.
+///
+/// # Errors
+/// The file cannot be read. Mistakes in it are among what was found.
+pub fn check(file: &JobFile, purpose: Purpose) -> Result<Checked> {
     let (name, source) = read(&file.path)?;
-    if file.json {
-        let job = from_json(&source).with_context(|| format!("{name} is not a job in JSON"))?;
-        return Ok(LoadedJob { job, source, format: "json" });
+    let looks_like_json = source.trim_start().starts_with('{');
+    if file.json && (purpose == Purpose::Run || looks_like_json) {
+        return check_json(name, source, purpose);
     }
-    let mut options = jobspec::ParseOptions { strict: true, ..jobspec::ParseOptions::default() };
+    let mut options = jobspec::ParseOptions { strict: file.hcl2_strict, ..jobspec::ParseOptions::default() };
     for var in &file.vars {
         let Some((key, value)) = var.split_once('=') else { bail!("-var {var:?} has no value; write -var {var}=...") };
         options.variables.push((key.to_owned(), value.to_owned()));
     }
     for path in &file.var_files {
-        let (name, text) = read(&path.to_string_lossy())?;
-        options.var_files.push((name, text));
+        options.var_files.push(read(&path.to_string_lossy())?);
     }
     options.env = std::env::vars().filter(|(key, _)| key.contains("_VAR_")).collect();
-    let shown = |diagnostics: &[jobspec::Diagnostic]| {
-        for diagnostic in diagnostics {
-            eprintln!("{}", diagnostic.render(&name, &source, style.is_colored()));
+    let rules = |job: &Job| remarks(job, purpose);
+    let (job, found) = match jobspec::check(&source, &name, &options, &rules) {
+        Err(found) => (None, found),
+        Ok(parsed) => {
+            let variables = options.var_files.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n");
+            let job = LoadedJob {
+                job: parsed.job,
+                source: source.clone(),
+                format: "hcl2",
+                variable_flags: options.variables,
+                variables,
+                warned: messages(&parsed.warnings),
+            };
+            (Some(job), parsed.warnings)
         }
     };
-    match jobspec::parse(&source, &name, &options) {
-        Ok(parsed) => {
-            shown(&parsed.warnings);
-            Ok(LoadedJob { job: parsed.job, source, format: "hcl2" })
-        }
-        Err(diagnostics) => {
-            shown(&diagnostics);
-            let count = diagnostics.len();
-            bail!("{name}: {count} {} nothing was changed", if count == 1 { "mistake;" } else { "mistakes;" })
-        }
-    }
+    Ok(Checked { name, source, job, found })
 }
 
-fn read(path: &str) -> Result<(String, String)> {
+fn messages(found: &[Diagnostic]) -> Vec<String> {
+    found.iter().map(|one| one.message.clone()).collect()
+}
+
+/// Everything that the rules say about a job.
+fn remarks(job: &Job, purpose: Purpose) -> jobspec::Remarks {
+    let refused = if purpose == Purpose::Run { Severity::Error } else { Severity::Warning };
+    let Remarks { errors, unsupported, warnings } = Remarks::of(job).and(drivers::remarks(job));
+    let with = |severity, found: Vec<Violation>| found.into_iter().map(move |one| (severity, one));
+    with(Severity::Error, errors).chain(with(refused, unsupported)).chain(with(Severity::Warning, warnings)).collect()
+}
+
+/// The API's JSON has no places: findings name the field.
+fn check_json(name: String, source: String, purpose: Purpose) -> Result<Checked> {
+    let job = from_json(&source).with_context(|| format!("{name} is not a job in JSON"))?;
+    let say = |(severity, one): (Severity, Violation)| {
+        Diagnostic::new(severity, format!("{}: {}", one.path, one.message), 0..0, &source, one.help)
+    };
+    let found: Vec<Diagnostic> = remarks(&job, purpose).into_iter().map(say).collect();
+    let good = found.iter().all(|one| one.severity == Severity::Warning);
+    let job = good.then(|| LoadedJob {
+        job,
+        source: source.clone(),
+        format: "json",
+        variable_flags: Vec::new(),
+        variables: String::new(),
+        warned: messages(&found),
+    });
+    Ok(Checked { name, source, job, found })
+}
+
+/// The name and the text of a file; `-` is standard input.
+///
+/// # Errors
+/// It cannot be read, is longer than 1 MiB, or is no text.
+pub fn read(path: &str) -> Result<(String, String)> {
     let (name, input): (&str, Box<dyn Read>) = match path {
         "-" => ("stdin", Box::new(std::io::stdin())),
         path => (path, Box::new(std::fs::File::open(path).with_context(|| format!("cannot open {path}"))?)),

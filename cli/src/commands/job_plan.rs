@@ -7,7 +7,8 @@ use api::escape;
 use model::api::JobRequest;
 use serde_json::Value;
 
-use super::{job_file, reasons};
+use super::job_file::{self, Purpose};
+use super::reasons;
 use crate::args::JobPlan;
 use crate::output::json::{entries, items, number, text};
 use crate::session::{Session, print_json};
@@ -15,7 +16,7 @@ use crate::session::{Session, print_json};
 /// Exit code 0 when nothing would change, 1 when something would, 255 on errors, as Nomad's.
 pub async fn run(args: JobPlan) -> Result<ExitCode> {
     let session = Session::open(&args.connection)?;
-    let loaded = job_file::load(&args.file, session.style)?;
+    let loaded = job_file::load(&args.file, Purpose::Run, session.style)?;
     let id = loaded.job.id.clone().unwrap_or_default();
     let request = JobRequest { job: Some(loaded.job), diff: true, ..JobRequest::default() };
     let plan: Value = session.api.put(&format!("/v1/job/{}/plan", escape(&id)), &request).await?.body;

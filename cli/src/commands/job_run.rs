@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use model::api::{JobRegisterReply, JobRequest, JobSubmission};
 
-use super::job_file;
+use super::job_file::{self, Purpose};
 use super::monitor;
 use crate::args::JobRun;
 use crate::session::{Session, print_json};
@@ -13,7 +13,8 @@ use crate::session::{Session, print_json};
 /// Exit code 0 healthy (or done), 1 failed, 2 not placed.
 pub async fn run(args: JobRun) -> Result<ExitCode> {
     let session = Session::open(&args.connection)?;
-    let loaded = job_file::load(&args.file, session.style)?;
+    let purpose = if args.output { Purpose::Look } else { Purpose::Run };
+    let loaded = job_file::load(&args.file, purpose, session.style)?;
     if args.output {
         return print_json(&serde_json::json!({ "Job": loaded.job }));
     }
@@ -22,11 +23,13 @@ pub async fn run(args: JobRun) -> Result<ExitCode> {
         enforce_index: args.check_index.is_some(),
         job_modify_index: args.check_index.unwrap_or(0),
         submission: Some(JobSubmission {
-            source: loaded.source,
+            source: loaded.source.clone(),
             format: loaded.format.to_owned(),
-            ..JobSubmission::default()
+            variable_flags: (!loaded.variable_flags.is_empty())
+                .then(|| loaded.variable_flags.iter().cloned().collect()),
+            variables: loaded.variables.clone(),
         }),
-        job: Some(loaded.job),
+        job: Some(loaded.job.clone()),
         ..JobRequest::default()
     };
     let reply: JobRegisterReply = match session.api.put("/v1/jobs", &request).await {
@@ -34,7 +37,7 @@ pub async fn run(args: JobRun) -> Result<ExitCode> {
         Err(api::Error::Refused { text, .. }) => bail!("the job was refused; nothing was changed\n{}", text.trim_end()),
         Err(error) => return Err(error.into()),
     };
-    for warning in reply.warnings.lines().filter_map(|line| line.trim().strip_prefix("* ")) {
+    for warning in loaded.news(&reply.warnings) {
         eprintln!("{} {warning}", session.style.wait("!"));
     }
     if reply.eval_id.is_empty() {

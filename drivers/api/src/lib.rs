@@ -6,6 +6,7 @@
 
 mod driver;
 pub mod logs;
+pub mod schema;
 pub mod settings;
 
 #[cfg(feature = "testing")]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use model::suggest::nearest;
 use model::time::GoDuration;
 use serde_json::Value;
 
 use crate::DriverError;
+use crate::schema::scalar;
 
 /// A reader of one `config` block. Every error is a [`DriverError::Config`] with a sentence for the user.
 pub struct Settings<'a> {
@@ -20,7 +22,7 @@ impl<'a> Settings<'a> {
     /// Names the first unknown one.
     pub fn new(driver: &'a str, values: &'a BTreeMap<String, Value>, known: &[&str]) -> Result<Self, DriverError> {
         if let Some(unknown) = values.keys().find(|key| !known.contains(&key.as_str())) {
-            let hint = match nearest(unknown, known) {
+            let hint = match nearest(unknown, known.iter().copied()) {
                 Some(name) => format!("did you mean {name:?}?"),
                 None => format!("it knows {}", known.join(", ")),
             };
@@ -118,22 +120,6 @@ impl<'a> Settings<'a> {
         };
         DriverError::Config(format!("{key:?} of driver {:?} must be {wanted}, but here is {found}", self.driver))
     }
-}
-
-/// What a plain value prints; `None` for lists and blocks.
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-fn nearest<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
-    let unknown = unknown.to_lowercase();
-    let near = known.iter().map(|name| (strsim::damerau_levenshtein(&unknown, name), *name)).min()?;
-    (near.0 <= 1 + near.1.len() / 4).then_some(near.1)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use driver::settings::Settings;
 use model::time::GoDuration;
 use serde_json::Value;
 
+use crate::schema::SCHEMA;
+
 /// A task's own settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerConfig {
@@ -120,56 +122,14 @@ pub(crate) struct Block {
     pub(crate) values: BTreeMap<String, Value>,
 }
 
-const KNOWN: &[&str] = &[
-    "args",
-    "auth",
-    "auth_soft_fail",
-    "cap_add",
-    "cap_drop",
-    "command",
-    "cpu_hard_limit",
-    "dns_options",
-    "dns_search_domains",
-    "dns_servers",
-    "entrypoint",
-    "extra_hosts",
-    "force_pull",
-    "group_add",
-    "hostname",
-    "image",
-    "image_pull_timeout",
-    "init",
-    "interactive",
-    "ipc_mode",
-    "labels",
-    "logging",
-    "memory_hard_limit",
-    "mount",
-    "mounts",
-    "network_aliases",
-    "network_mode",
-    "pid_mode",
-    "pids_limit",
-    "ports",
-    "privileged",
-    "readonly_rootfs",
-    "runtime",
-    "security_opt",
-    "shm_size",
-    "sysctl",
-    "tty",
-    "ulimit",
-    "volumes",
-    "work_dir",
-];
-
 impl ContainerConfig {
     /// Reads a `config` block as the job file's decoder makes it: blocks are lists of maps.
     ///
     /// # Errors
     /// [`DriverError::Config`] with a sentence for the user.
     pub fn read(config: &BTreeMap<String, Value>) -> Result<ContainerConfig, DriverError> {
-        let read = Settings::new("docker", config, KNOWN)?;
+        let known: Vec<&str> = SCHEMA.names().collect();
+        let read = Settings::new(SCHEMA.driver, config, &known)?;
         let text = |key: &str| read.text(key).map(Option::unwrap_or_default);
         let image = read.required("image")?;
         if image.contains(|c: char| c.is_whitespace() || c.is_control()) {

@@ -11,9 +11,11 @@ mod engine;
 mod image;
 mod logs;
 mod position;
+mod schema;
 mod settings;
 mod stats;
 mod time;
 
 pub use driver::DockerDriver;
+pub use schema::SCHEMA;
 pub use settings::DockerSettings;

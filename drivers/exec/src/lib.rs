@@ -11,7 +11,9 @@ pub mod process;
 pub mod protocol;
 mod raw_exec;
 pub mod record;
+mod schema;
 mod signals;
 pub mod supervisor;
 
 pub use raw_exec::{RawExecDriver, RawExecSettings};
+pub use schema::{EXEC, RAW_EXEC};

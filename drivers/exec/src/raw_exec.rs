@@ -19,6 +19,7 @@ use crate::link::Link;
 use crate::process;
 use crate::protocol::{Answer, Ask, Failure, TaskSpec};
 use crate::record::Record;
+use crate::schema::RAW_EXEC;
 use crate::signals;
 
 /// The name in job files.
@@ -136,7 +137,8 @@ fn unexpected(id: &TaskId, answer: &Answer) -> DriverError {
 }
 
 fn describe(task: &TaskConfig) -> Result<TaskSpec, DriverError> {
-    let settings = Settings::new(NAME, &task.config, &["command", "args", "work_dir"])?;
+    let known: Vec<&str> = RAW_EXEC.names().collect();
+    let settings = Settings::new(NAME, &task.config, &known)?;
     let work_dir = settings.text("work_dir")?.unwrap_or_default();
     Ok(TaskSpec {
         task: task.id.clone(),

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+pub(crate) use model::suggest::nearest;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -58,10 +60,7 @@ impl Diagnostic {
     /// The finding as text of several lines: message, place, the source line with a caret below, help.
     /// `file_name` and `source` are those of the job file.
     pub fn render(&self, file_name: &str, source: &str, color: bool) -> String {
-        let (file_name, source) = match &self.file {
-            Some((name, text)) => (name.as_str(), text.as_str()),
-            None => (file_name, source),
-        };
+        let (file_name, source) = self.origin(file_name, source);
         let paint = |code: &str, text: &str| {
             if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
         };
@@ -88,6 +87,21 @@ impl Diagnostic {
             }
         }
         out
+    }
+
+    /// Name and text of the file that it is about, given those of the job file.
+    pub fn origin<'d>(&'d self, file_name: &'d str, source: &'d str) -> (&'d str, &'d str) {
+        match &self.file {
+            Some((name, text)) => (name, text),
+            None => (file_name, source),
+        }
+    }
+
+    /// Line and column (both from 1, in characters) just behind the span; `source` is the file that it is about.
+    pub fn end(&self, source: &str) -> (usize, usize) {
+        let before = &source[..floor_boundary(source, self.span.end)];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
     /// Characters of the span that lie on its first line.
@@ -148,14 +162,4 @@ impl Problem {
     pub fn into_diagnostic(self, source: &str) -> Diagnostic {
         Diagnostic::new(Severity::Error, self.message, self.span, source, self.help)
     }
-}
-
-/// The known name most like `name`, if one is near enough to be meant.
-pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let lower = name.to_lowercase();
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }

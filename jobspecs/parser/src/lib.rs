@@ -10,6 +10,7 @@ mod config;
 mod connect;
 mod diagnostics;
 mod evaluate;
+mod format;
 mod functions;
 mod group;
 mod job;
@@ -31,6 +32,7 @@ mod value;
 mod variables;
 
 pub use diagnostics::{Diagnostic, Severity};
+pub use format::format;
 pub use places::{Located, Places};
 
 use block::Session;
@@ -61,8 +63,7 @@ pub struct Parsed {
     pub places: Places,
 }
 
-/// What rules say about a job: how bad, and where in the API's names. A path that ends with `?` is about the name of a
-/// setting, not about its value.
+/// What rules say about a job: how bad, and where in the API's names.
 pub type Remarks = Vec<(Severity, Violation)>;
 
 /// Rules for jobs that a file is held against.
@@ -135,11 +136,8 @@ fn parse_here(source: &str, options: &ParseOptions, rules: Rules<'_>) -> Result<
 /// be absent because it was misspelt.
 fn remark(found: &mut Vec<Diagnostic>, remarks: Remarks, places: &Places, source: &str) {
     let broken = found.iter().any(|one| one.severity == Severity::Error);
-    for (severity, Violation { path, message, help }) in remarks {
-        let place = match path.strip_suffix('?') {
-            Some(name) => places.find_name(name),
-            None => places.find(&path),
-        };
+    for (severity, Violation { path, message, help, of_name }) in remarks {
+        let place = if of_name { places.find_name(&path) } else { places.find(&path) };
         let told = found.iter().any(|one| one.severity == Severity::Error && one.line == line_of(source, &place));
         let one = Diagnostic::new(severity, message, place.span.clone(), source, help);
         if !found.contains(&one) && (!broken || (place.written && !told)) {

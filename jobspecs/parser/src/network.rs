@@ -5,21 +5,13 @@ use model::job::{CniConfig, DnsConfig, NetworkResource, Port};
 use crate::block::Block;
 
 pub(crate) fn network(block: &Block<'_>) -> NetworkResource {
-    let mbits = block.get::<Option<i64>>("mbits");
-    if mbits.is_some() {
-        block.session.warn(
-            "mbits is no longer used",
-            block.place("mbits"),
-            "remove the line; bandwidth is not reserved",
-        );
-    }
     let mut network = NetworkResource {
         mode: block.get("mode"),
         device: block.get("device"),
         cidr: block.get("cidr"),
         ip: block.get("ip"),
         hostname: block.get("hostname"),
-        mbits,
+        mbits: block.get("mbits"),
         dns: block.one("dns", |block| DnsConfig {
             servers: block.get("servers"),
             searches: block.get("searches"),

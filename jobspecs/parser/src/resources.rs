@@ -6,13 +6,6 @@ use crate::block::Block;
 use crate::{network, placement};
 
 pub(crate) fn resources(block: &Block<'_>) -> Resources {
-    if let Some(span) = block.place_of_block("network") {
-        block.session.warn(
-            "network inside resources is the old spelling",
-            span,
-            "move it to the group, with the port inside the container as `to`:\nnetwork {\n  port \"http\" {\n    to = 80\n  }\n}",
-        );
-    }
     Resources {
         cpu: block.get("cpu"),
         cores: block.get("cores"),

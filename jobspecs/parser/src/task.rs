@@ -13,7 +13,7 @@ use crate::{group, placement, policy, resources, service};
 
 pub(crate) fn task(block: &Block<'_>) -> Task {
     let (identity, identities) = identities(block);
-    let task = Task {
+    Task {
         name: block.label(0),
         driver: block.get("driver"),
         user: block.get("user"),
@@ -62,35 +62,7 @@ pub(crate) fn task(block: &Block<'_>) -> Task {
             }),
         }),
         secrets: block.many("secret", &["name"], secret),
-    };
-    warn_port_map(block, &task);
-    task
-}
-
-/// `port_map { http = 80 }` is how ports inside a container were written before groups had networks.
-fn warn_port_map(block: &Block<'_>, task: &Task) {
-    let Some(config) = &task.config else { return };
-    let Some(Json::Array(maps)) = config.get("port_map") else { return };
-    let span = block.place_of_block("config").unwrap_or_else(|| block.span.clone());
-    let source = block.session.evaluator.source;
-    let span = match source.get(span.end..).and_then(|rest| rest.find("port_map")) {
-        Some(at) => span.end + at..span.end + at + "port_map".len(),
-        None => span,
-    };
-    let mut ports = String::new();
-    for (label, inside) in maps.iter().filter_map(Json::as_object).flatten() {
-        ports.push_str(&format!("  port \"{label}\" {{\n    to = {inside}\n  }}\n"));
     }
-    let names: Vec<String> =
-        maps.iter().filter_map(Json::as_object).flatten().map(|(label, _)| format!("{label:?}")).collect();
-    block.session.warn(
-        "port_map is the old spelling",
-        span,
-        format!(
-            "put the ports into the group and name them in config:\nnetwork {{\n{ports}}}\nconfig {{\n  ports = [{}]\n}}",
-            names.join(", ")
-        ),
-    );
 }
 
 fn logs(block: &Block<'_>) -> LogConfig {

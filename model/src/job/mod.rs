@@ -8,6 +8,7 @@ mod network;
 mod placement;
 mod policy;
 mod service;
+mod support;
 mod task;
 mod validate;
 
@@ -19,8 +20,9 @@ pub use network::*;
 pub use placement::*;
 pub use policy::*;
 pub use service::*;
+pub use support::{Remarks, unsupported, warnings};
 pub use task::*;
-pub use validate::{Violation, validate, warnings};
+pub use validate::{Violation, validate};
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use model::api::{JobRequest, JobValidateReply, ParseRequest};
 use model::compiled::JobKind;
 use model::id::JobKey;
-use model::job::{Job, Violation, validate as violations_of};
+use model::job::{Job, Remarks, Violation};
 use serde_json::json;
 use state::Op;
 use tokio::sync::Semaphore;
@@ -41,13 +41,17 @@ impl Call {
         job.canonicalise();
         job.fill_server_defaults();
         refuse_scaling_of_system_jobs(&job)?;
-        let violations = violations_of(&job);
-        if !violations.is_empty() {
-            let texts: Vec<String> = violations.iter().map(text_of).collect();
+        let Remarks { errors, unsupported, warnings } = self.remarks(&job);
+        let texts: Vec<String> = errors.iter().chain(&unsupported).map(text_of).collect();
+        if !texts.is_empty() {
             return Err(ApiError::refused(multi_error(&texts)));
         }
-        let warnings = warning_text(&warnings_of(&job));
+        let warnings = warning_text(&warnings);
         Ok(Checked { request, job, warnings })
+    }
+
+    fn remarks(&self, job: &Job) -> Remarks {
+        Remarks::of(job).and((self.server.config().driver_rules)(job))
     }
 
     /// Sets namespace and region of a job that names none. `global` stands for the region of whoever is asked.
@@ -95,49 +99,13 @@ fn text_of(violation: &Violation) -> String {
     format!("{path}{}{help}", violation.message)
 }
 
-/// What works and deserves a look.
-fn warnings_of(job: &Job) -> Vec<String> {
-    let mut out = Vec::new();
-    if job.periodic.is_some() {
-        out.push("periodic jobs are stored, drover does not launch them yet".to_owned());
-    }
-    if job.parameterized_job.is_some() {
-        out.push("parameterized jobs are stored, drover cannot dispatch them yet".to_owned());
-    }
-    for group in job.task_groups.iter().flatten() {
-        let name = group.name.as_deref().unwrap_or_default();
-        if group.max_run_duration.is_some_and(|limit| limit.0 > 0) {
-            out.push(format!("group {name:?}: max_run_duration is stored, drover does not enforce it yet"));
-        }
-        let tasks = || group.tasks.iter().flatten();
-        let services = group.services.iter().chain(tasks().filter_map(|task| task.services.as_ref())).flatten();
-        for service in services.filter(|service| service.provider == "consul") {
-            let text =
-                format!("service {:?} of group {name:?} asks for consul; the built-in catalog serves it", service.name);
-            out.push(text);
-        }
-        for task in tasks() {
-            let old_network = task.resources.as_ref().is_some_and(|resources| resources.networks.is_some());
-            let old_map = task.config.as_ref().is_some_and(|config| config.contains_key("port_map"));
-            if old_network || old_map {
-                out.push(format!(
-                    "task {:?} of group {name:?} declares ports in an old spelling; move them to \
-                     network {{ port \"...\" {{ to = ... }} }} of the group and list them in config.ports",
-                    task.name
-                ));
-            }
-        }
-    }
-    out
-}
-
 /// Warnings in the layout that clients of Nomad know.
-fn warning_text(warnings: &[String]) -> String {
+fn warning_text(warnings: &[Violation]) -> String {
     if warnings.is_empty() {
         return String::new();
     }
     let noun = if warnings.len() == 1 { "warning" } else { "warnings" };
-    let lines: Vec<String> = warnings.iter().map(|warning| format!("* {warning}")).collect();
+    let lines: Vec<String> = warnings.iter().map(|warning| format!("* {}", text_of(warning))).collect();
     format!("{} {noun}:\n\n{}", warnings.len(), lines.join("\n"))
 }
 
@@ -225,12 +193,15 @@ pub(super) async fn validate(call: Call) -> Answer {
     call.place(&mut job)?;
     job.canonicalise();
     job.fill_server_defaults();
-    let errors: Vec<String> = violations_of(&job).iter().map(text_of).collect();
+    let Remarks { errors, unsupported, warnings } = call.remarks(&job);
+    let errors: Vec<String> = errors.iter().map(text_of).collect();
+    // A valid job that cannot run here is a valid job: that is said, and refused when it is registered.
+    let noted: Vec<Violation> = unsupported.into_iter().chain(warnings).collect();
     let reply = JobValidateReply {
         driver_config_validated: true,
         error: if errors.is_empty() { String::new() } else { multi_error(&errors) },
         validation_errors: (!errors.is_empty()).then_some(errors),
-        warnings: warning_text(&warnings_of(&job)),
+        warnings: warning_text(&noted),
     };
     Ok(Reply::json(&reply)?)
 }

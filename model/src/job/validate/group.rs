@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, check_name, check_rules, service, task};
 use crate::job::{Job, NetworkResource, Port, ReschedulePolicy, RestartPolicy, TaskGroup, UpdateStrategy};
+use crate::suggest::choices;
 use crate::time::GoDuration;
 
 /// The shortest delay before an allocation is replaced.
@@ -87,7 +88,11 @@ pub(super) fn check_restart(restart: &RestartPolicy, path: &str, findings: &mut 
     let (interval, delay) = (restart.interval.unwrap_or_default(), restart.delay.unwrap_or_default());
     let mode = restart.mode.as_deref().unwrap_or_default();
     if mode != "fail" && mode != "delay" {
-        findings.advise(format!("{path}.Mode"), format!("there is no restart mode {mode:?}"), "use fail or delay");
+        findings.advise(
+            format!("{path}.Mode"),
+            format!("there is no restart mode {mode:?}"),
+            choices(mode, &["fail", "delay"]),
+        );
         return;
     }
     if attempts < 0 {
@@ -118,8 +123,9 @@ fn check_reschedule(policy: &ReschedulePolicy, path: &str, findings: &mut Findin
     if delay < MIN_RESCHEDULE_DELAY {
         findings.add(format!("{path}.Delay"), format!("the delay is at least {MIN_RESCHEDULE_DELAY}"));
     }
-    if !["constant", "exponential", "fibonacci"].contains(&function) {
-        let help = "use constant, exponential or fibonacci";
+    let functions = ["constant", "exponential", "fibonacci"];
+    if !functions.contains(&function) {
+        let help = choices(function, &functions);
         findings.advise(format!("{path}.DelayFunction"), format!("there is no delay function {function:?}"), help);
     } else if function != "constant" && most < delay {
         findings.add(format!("{path}.MaxDelay"), format!("max_delay {most} is less than the delay {delay}"));

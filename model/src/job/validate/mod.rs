@@ -7,6 +7,7 @@ mod task;
 use std::collections::BTreeSet;
 
 use super::{Affinity, Constraint, Job, Spread};
+use crate::suggest::{choices, nearest};
 
 /// The largest priority.
 const MAX_PRIORITY: i64 = 100;
@@ -22,6 +23,8 @@ pub struct Violation {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// Whether it is about the field's name and not about its value.
+    pub of_name: bool,
 }
 
 impl std::fmt::Display for Violation {
@@ -41,17 +44,18 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.list.push(Violation { path: path.into(), message: message.into(), help: None });
+        self.list.push(Violation { path: path.into(), message: message.into(), help: None, of_name: false });
     }
 
     pub(super) fn advise(&mut self, path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) {
-        self.list.push(Violation { path: path.into(), message: message.into(), help: Some(help.into()) });
+        let help = Some(help.into());
+        self.list.push(Violation { path: path.into(), message: message.into(), help, of_name: false });
     }
 
     /// Reports `value` unless it is empty or one of `allowed`.
     pub(super) fn one_of(&mut self, path: String, value: &str, allowed: &[&str]) {
         if !value.is_empty() && !allowed.contains(&value) {
-            self.advise(path, format!("{value:?} does not exist"), format!("use {}", allowed.join(", ")));
+            self.advise(path, format!("{value:?} does not exist"), choices(value, allowed));
         }
     }
 }
@@ -66,43 +70,6 @@ pub fn validate(job: &Job) -> Vec<Violation> {
         group::check(&filled, group, &format!("TaskGroups[{at}]"), &mut findings);
     }
     findings.list
-}
-
-/// What a job may say, yet deserves a look: old spellings, and settings that have no effect here.
-pub fn warnings(job: &Job) -> Vec<String> {
-    let mut found = Vec::new();
-    for group in job.task_groups.iter().flatten() {
-        let name = group.name.as_deref().unwrap_or_default();
-        let tasks = || group.tasks.iter().flatten();
-        for task in tasks() {
-            if task.resources.as_ref().is_some_and(|r| r.networks.as_ref().is_some_and(|n| !n.is_empty())) {
-                found.push(format!(
-                    "task {:?}: network inside resources is the old spelling; move it to group {name:?}",
-                    task.name
-                ));
-            }
-            if task.config.as_ref().is_some_and(|config| config.contains_key("port_map")) {
-                found.push(format!(
-                    "task {:?}: port_map is the old spelling; give the ports of group {name:?} a `to`, and list them in \
-                     config's `ports`",
-                    task.name
-                ));
-            }
-        }
-        let resources = tasks().filter_map(|task| task.resources.as_ref());
-        let nested = resources.flat_map(|resources| resources.networks.iter().flatten());
-        if group.networks.iter().flatten().chain(nested).any(|network| network.mbits.is_some_and(|mbits| mbits > 0)) {
-            found.push(format!("group {name:?}: mbits is no longer used; bandwidth is not reserved"));
-        }
-        let services = group.services.iter().flatten().chain(tasks().flat_map(|task| task.services.iter().flatten()));
-        for service in services.filter(|service| service.provider == "consul") {
-            found.push(format!(
-                "service {:?}: provider consul is served by drover's own catalog; write provider = \"nomad\"",
-                service.name
-            ));
-        }
-    }
-    found
 }
 
 fn check_job(job: &Job, findings: &mut Findings) {
@@ -121,8 +88,9 @@ fn check_job(job: &Job, findings: &mut Findings) {
         findings.add("Name", format!("a job name takes no zero bytes and at most {MAX_NAME} bytes"));
     }
     let kind = job.r#type.as_deref().unwrap_or_default();
-    if !["service", "batch", "system", "sysbatch"].contains(&kind) {
-        findings.advise("Type", format!("there is no job type {kind:?}"), "use service, batch, system or sysbatch");
+    let kinds = ["service", "batch", "system", "sysbatch"];
+    if !kinds.contains(&kind) {
+        findings.advise("Type", format!("there is no job type {kind:?}"), choices(kind, &kinds));
     }
     let priority = job.priority.unwrap_or(50);
     if !(1..=MAX_PRIORITY).contains(&priority) {
@@ -261,7 +229,10 @@ fn check_operand(operand: &str, left: &str, right: &str, path: &str, constraint:
     const DISTINCT: &[&str] = &["distinct_hosts", "distinct_property"];
     let known = [COMPARE, MATCH, PRESENT, if constraint { DISTINCT } else { &[] }];
     if !known.iter().any(|list| list.contains(&operand)) {
-        let help = "use =, !=, <, <=, >, >=, regexp, version, semver, set_contains, is_set, is_not_set";
+        let help = match nearest(operand, known.concat().into_iter()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "use =, !=, <, <=, >, >=, regexp, version, semver, set_contains, is_set or is_not_set".to_owned(),
+        };
         findings.advise(format!("{path}.Operand"), format!("there is no operator {operand:?}"), help);
         return;
     }

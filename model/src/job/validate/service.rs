@@ -2,6 +2,7 @@
 
 use super::Findings;
 use crate::job::{Service, ServiceCheck, TaskGroup};
+use crate::suggest::choices;
 use crate::time::GoDuration;
 
 /// Shorter intervals and timeouts would load more than they tell.
@@ -49,7 +50,7 @@ fn check_check(check: &ServiceCheck, service: &Service, path: &str, findings: &m
             "script" | "grpc" => format!("{} checks need the provider consul", check.r#type),
             other => format!("there is no check type {other:?}"),
         };
-        findings.advise(format!("{path}.Type"), message, format!("use {}", kinds.join(", ")));
+        findings.advise(format!("{path}.Type"), message, choices(&check.r#type, kinds));
         return;
     }
     if check.r#type == "http" {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::group::negative;
 use super::{Findings, check_name, check_rules, service};
 use crate::job::{Resources, Task, TaskArtifact, TaskGroup, Template};
+use crate::suggest::choices;
 
 pub(super) fn check(task: &Task, group: &TaskGroup, kind: &str, path: &str, findings: &mut Findings) {
     check_name(&task.name, format!("{path}.Name"), "task", findings);
@@ -43,7 +44,7 @@ pub(super) fn check(task: &Task, group: &TaskGroup, kind: &str, path: &str, find
         let hooks = ["prestart", "poststart", "poststop"];
         if !hooks.contains(&lifecycle.hook.as_str()) {
             let message = format!("there is no lifecycle hook {:?}", lifecycle.hook);
-            findings.advise(format!("{path}.Lifecycle.Hook"), message, format!("use {}", hooks.join(", ")));
+            findings.advise(format!("{path}.Lifecycle.Hook"), message, choices(&lifecycle.hook, &hooks));
         }
     }
     for (at, item) in task.services.iter().flatten().enumerate() {
@@ -77,11 +78,12 @@ fn check_resources(resources: &Resources, path: &str, findings: &mut Findings) {
     if resources.secrets_mb.is_some_and(|size| size < 0) {
         findings.add(format!("{path}.SecretsMB"), "a size cannot be negative");
     }
+    let choice = ["none", "prefer", "require"];
     if let Some(numa) = &resources.numa
-        && !["none", "prefer", "require"].contains(&numa.affinity.as_str())
+        && !choice.contains(&numa.affinity.as_str())
     {
         let message = format!("there is no choice {:?}", numa.affinity);
-        findings.advise(format!("{path}.NUMA.Affinity"), message, "use none, prefer or require");
+        findings.advise(format!("{path}.NUMA.Affinity"), message, choices(&numa.affinity, &choice));
     }
 }
 
@@ -212,11 +214,12 @@ fn check_extras(task: &Task, path: &str, findings: &mut Findings) {
             findings.add(format!("{path}.Actions[{at}].Command"), "an action needs a command");
         }
     }
+    let kinds = ["node", "controller", "monolith"];
     if let Some(plugin) = &task.csi_plugin_config
-        && !["node", "controller", "monolith"].contains(&plugin.r#type.as_str())
+        && !kinds.contains(&plugin.r#type.as_str())
     {
         let message = format!("there is no plugin type {:?}", plugin.r#type);
-        findings.advise(format!("{path}.CSIPluginConfig.Type"), message, "use node, controller or monolith");
+        findings.advise(format!("{path}.CSIPluginConfig.Type"), message, choices(&plugin.r#type, &kinds));
     }
     if task.identity.as_ref().is_some_and(|identity| identity.ttl.0 != 0) {
         findings.add(format!("{path}.Identity.TTL"), "the default identity does not expire");

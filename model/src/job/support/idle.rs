@@ -1,0 +1,125 @@
+//! What is kept in the job and has no effect in this version: a job that asks for it runs, with a warning.
+
+use super::{Notes, groups, services, some, tasks};
+use crate::job::{Job, Resources, Service, ServiceCheck, Task, TaskGroup, UpdateStrategy};
+
+pub(super) fn look(job: &Job, notes: &mut Notes) {
+    let later = "periodic jobs are stored, drover does not launch them yet";
+    notes.when(job.periodic.is_some(), "Periodic".to_owned(), later, "");
+    let later = "parameterized jobs are stored, drover cannot dispatch them yet";
+    notes.when(job.parameterized_job.is_some(), "ParameterizedJob".to_owned(), later, "");
+    if let Some(update) = &job.update {
+        of_update(update, "Update", notes);
+    }
+    for (path, group) in groups(job) {
+        of_group(group, job, &path, notes);
+        for (path, service) in services(&path, group) {
+            of_service(service, &path, notes);
+        }
+        for (path, task) in tasks(&path, group) {
+            of_task(task, &path, notes);
+        }
+    }
+}
+
+fn of_group(group: &TaskGroup, job: &Job, path: &str, notes: &mut Notes) {
+    if let Some(update) = group.update.as_ref().filter(|update| job.update.as_ref() != Some(*update)) {
+        of_update(update, &format!("{path}.Update"), notes);
+    }
+    let limited = group.max_run_duration.is_some_and(|limit| limit.0 > 0);
+    let message = "max_run_duration is stored, drover does not enforce it yet";
+    notes.when(limited, format!("{path}.MaxRunDuration"), message, "");
+    let lost = group.disconnect.is_some();
+    let message = "disconnect has no effect yet: copies on a node out of reach are replaced";
+    notes.when(lost, format!("{path}.Disconnect"), message, "");
+    if let Some(disk) = &group.ephemeral_disk {
+        let kept = disk.migrate == Some(true) || disk.sticky == Some(true);
+        let message = "the data of an allocation's disk is not taken over by its replacement yet";
+        notes.when(kept, format!("{path}.EphemeralDisk"), message, "");
+    }
+    let several = group.tasks.as_ref().is_some_and(|tasks| tasks.len() > 1);
+    for (at, network) in group.networks.iter().flatten().enumerate() {
+        let bridge = several && network.mode == "bridge";
+        let message = "the tasks of a group do not share one network yet: each container has its own";
+        notes.when(
+            bridge,
+            format!("{path}.Networks[{at}].Mode"),
+            message,
+            "let tasks reach each other by service name",
+        );
+    }
+    let consul = group.consul.is_some();
+    notes.when(consul, format!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
+}
+
+fn of_update(update: &UpdateStrategy, path: &str, notes: &mut Notes) {
+    let canary = update.canary.unwrap_or(0) > 0;
+    let message = "there are no canaries yet: copies are replaced max_parallel at a time";
+    notes.when(canary, format!("{path}.Canary"), message, "");
+    let revert = update.auto_revert == Some(true);
+    let message = "a failed update stops yet is not reverted by itself";
+    notes.when(revert, format!("{path}.AutoRevert"), message, "");
+}
+
+/// What only Consul makes use of.
+fn of_service(service: &Service, path: &str, notes: &mut Notes) {
+    let fields: [(bool, &str); 9] = [
+        (some(&service.canary_tags), "canary_tags"),
+        (service.enable_tag_override, "enable_tag_override"),
+        (service.meta.is_some(), "meta"),
+        (service.canary_meta.is_some(), "canary_meta"),
+        (service.tagged_addresses.is_some(), "tagged_addresses"),
+        (service.weights.is_some(), "weights"),
+        (service.identity.is_some(), "identity"),
+        (!service.kind.is_empty(), "kind"),
+        (service.provider == "consul" && service.cluster != "default" && !service.cluster.is_empty(), "cluster"),
+    ];
+    unused(&fields, path, notes);
+    for (at, check) in service.checks.iter().flatten().enumerate() {
+        of_check(check, &format!("{path}.Checks[{at}]"), notes);
+    }
+}
+
+fn of_check(check: &ServiceCheck, path: &str, notes: &mut Notes) {
+    let fields = [
+        (check.expose, "expose"),
+        (!check.advertise.is_empty(), "advertise"),
+        (check.success_before_passing > 0, "success_before_passing"),
+        (check.failures_before_critical > 0, "failures_before_critical"),
+        (check.failures_before_warning > 0, "failures_before_warning"),
+        (!check.tls_server_name.is_empty(), "tls_server_name"),
+    ];
+    unused(&fields, path, notes);
+}
+
+fn unused(fields: &[(bool, &str)], path: &str, notes: &mut Notes) {
+    let written: Vec<&str> = fields.iter().filter(|(written, _)| *written).map(|(_, name)| *name).collect();
+    let verb = if written.len() == 1 { "has" } else { "have" };
+    let message = format!("{} {verb} no effect in the built-in catalog", written.join(", "));
+    notes.when(!written.is_empty(), path.to_owned(), message, "");
+}
+
+fn of_task(task: &Task, path: &str, notes: &mut Notes) {
+    let token = task.identity.as_ref().is_some_and(|identity| identity.env || identity.file);
+    let message = "tasks are given no identity token yet";
+    notes.when(token, format!("{path}.Identity"), message, "");
+    notes.when(some(&task.identities), format!("{path}.Identities[0]"), message, "");
+    let actions = some(&task.actions);
+    notes.when(actions, format!("{path}.Actions[0]"), "actions are stored, drover cannot run them yet", "");
+    let scaling = some(&task.scaling_policies);
+    let message = "scaling of a task is stored and has no effect";
+    notes.when(scaling, format!("{path}.ScalingPolicies[0]"), message, "");
+    let consul = task.consul.is_some();
+    notes.when(consul, format!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
+    if let Some(resources) = &task.resources {
+        of_resources(resources, &format!("{path}.Resources"), notes);
+    }
+}
+
+fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
+    let cores = resources.cores.unwrap_or(0) > 0;
+    let message = "whole cores are reserved, the task is not pinned to them yet";
+    notes.when(cores, format!("{path}.Cores"), message, "");
+    let secrets = resources.secrets_mb.unwrap_or(0) > 0;
+    notes.when(secrets, format!("{path}.SecretsMB"), "the size of the secrets directory is not limited", "");
+}

@@ -1,0 +1,75 @@
+//! What this version cannot run: a job that asks for it is refused.
+
+use super::{Notes, groups, services, some, tasks};
+use crate::job::{Connect, Job, Resources, Service, Task, TaskGroup};
+
+pub(super) fn look(job: &Job, notes: &mut Notes) {
+    for (path, group) in groups(job) {
+        of_group(group, &path, notes);
+        for (path, service) in services(&path, group) {
+            of_service(service, &path, notes);
+        }
+        for (path, task) in tasks(&path, group) {
+            of_task(task, &path, notes);
+        }
+    }
+}
+
+fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
+    for (name, _) in group.volumes.iter().flatten() {
+        let place = format!("{path}.Volumes.{name}");
+        notes.when(
+            true,
+            place,
+            "volumes are not supported yet",
+            "mount a directory with the docker driver's `volumes`",
+        );
+    }
+    for (at, network) in group.networks.iter().flatten().enumerate() {
+        let foreign = network.mode == "none" || network.mode.starts_with("cni/");
+        let message = format!("the network mode {:?} is not supported yet", network.mode);
+        notes.when(foreign, format!("{path}.Networks[{at}].Mode"), message, "use host or bridge");
+    }
+    if let Some(consul) = &group.consul {
+        let other = !consul.cluster.is_empty() && consul.cluster != "default";
+        notes.when(other, format!("{path}.Consul.Cluster"), "there is no other Consul cluster", "remove the line");
+    }
+}
+
+fn of_service(service: &Service, path: &str, notes: &mut Notes) {
+    if let Some(connect) = &service.connect {
+        let Connect { native, gateway, sidecar_service, sidecar_task } = connect;
+        let asked = *native || gateway.is_some() || sidecar_service.is_some() || sidecar_task.is_some();
+        notes.when(asked, format!("{path}.Connect"), "a service mesh is not supported", "remove the connect block");
+    }
+    for (at, check) in service.checks.iter().flatten().enumerate() {
+        let foreign = check.r#type == "script" || check.r#type == "grpc";
+        let message = format!("checks of type {:?} are not supported yet", check.r#type);
+        notes.when(foreign, format!("{path}.Checks[{at}].Type"), message, "use http or tcp");
+    }
+}
+
+fn of_task(task: &Task, path: &str, notes: &mut Notes) {
+    let templates = some(&task.templates);
+    notes.when(templates, format!("{path}.Templates[0]"), "templates are not rendered yet", "");
+    let artifacts = some(&task.artifacts);
+    notes.when(artifacts, format!("{path}.Artifacts[0]"), "artifacts are not fetched yet", "");
+    let mounts = some(&task.volume_mounts);
+    notes.when(mounts, format!("{path}.VolumeMounts[0]"), "volumes are not mounted yet", "");
+    let vault = task.vault.is_some();
+    notes.when(vault, format!("{path}.Vault"), "there is no Vault to ask", "remove the vault block");
+    let secrets = some(&task.secrets);
+    notes.when(secrets, format!("{path}.Secrets[0]"), "secret blocks are not supported yet", "");
+    let plugin = task.csi_plugin_config.is_some();
+    notes.when(plugin, format!("{path}.CSIPluginConfig"), "storage plugins are not supported", "");
+    if let Some(resources) = &task.resources {
+        of_resources(resources, &format!("{path}.Resources"), notes);
+    }
+}
+
+fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
+    let devices = some(&resources.devices);
+    notes.when(devices, format!("{path}.Devices[0]"), "devices are not supported yet", "");
+    let numa = resources.numa.as_ref().is_some_and(|numa| !numa.affinity.is_empty() && numa.affinity != "none");
+    notes.when(numa, format!("{path}.NUMA"), "placing by NUMA node is not supported", "remove the numa block");
+}
