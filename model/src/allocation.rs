@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::go_json::go_json;
+pub use crate::grant::{AllocatedPort, Exclusive, Grant, GrantedDevices, PortKey, TaskGrant};
 use crate::id::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 use crate::metric::AllocMetric;
 use crate::task_state::TaskState;
@@ -50,55 +51,6 @@ impl ClientStatus {
             ClientStatus::Complete | ClientStatus::Failed | ClientStatus::Lost => true,
             ClientStatus::Pending | ClientStatus::Running | ClientStatus::Unknown => false,
         }
-    }
-}
-
-/// A host port that an allocation holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AllocatedPort {
-    /// The port's label in the job.
-    pub label: String,
-    /// The port on the host.
-    pub value: u16,
-    /// The port inside the container; equals `value` when the job gives none.
-    pub to: u16,
-    /// The host address it is announced on.
-    pub host_ip: String,
-    /// The task that owns a port of the old task-level spelling; empty for group ports.
-    pub task: String,
-}
-
-/// What one task of an allocation was given. CPU in MHz, memory in MB.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskGrant {
-    /// CPU in MHz.
-    pub cpu: i64,
-    /// Memory in MB.
-    pub memory_mb: i64,
-    /// Upper bound of memory in MB; 0 when there is none.
-    pub memory_max_mb: i64,
-}
-
-/// Everything an allocation holds on its node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    /// By task name.
-    pub tasks: BTreeMap<String, TaskGrant>,
-    /// Disk shared by the tasks, in MB.
-    pub disk_mb: i64,
-    /// Host ports, in the job's order.
-    pub ports: Vec<AllocatedPort>,
-}
-
-impl Grant {
-    /// CPU of all tasks in MHz.
-    pub fn cpu(&self) -> i64 {
-        self.tasks.values().map(|task| task.cpu).sum()
-    }
-
-    /// Memory of all tasks in MB.
-    pub fn memory_mb(&self) -> i64 {
-        self.tasks.values().map(|task| task.memory_mb).sum()
     }
 }
 
@@ -195,6 +147,9 @@ pub struct Allocation {
     pub node_name: String,
     /// What it holds.
     pub grant: Grant,
+    /// Priority of its job: only more important jobs may take its room.
+    #[serde(default = "default_priority")]
+    pub priority: i64,
     /// How the planner came to its decision.
     pub metrics: Option<Arc<AllocMetric>>,
 
@@ -210,8 +165,21 @@ pub struct Allocation {
     pub next_allocation: Option<AllocId>,
     /// Allocations on the same node that must have ended before this one starts.
     pub starts_after: Vec<AllocId>,
+    /// Allocations that had to go for it.
+    #[serde(default, skip_serializing_if = "crate::go_json::is_default")]
+    pub preempted: Vec<AllocId>,
+    /// The one that it had to go for.
+    #[serde(default, skip_serializing_if = "crate::go_json::is_default")]
+    pub preempted_by: Option<AllocId>,
     /// The deployment it belongs to.
     pub deployment_id: Option<DeploymentId>,
+    /// Whether it tries a new version beside the old one, before a promotion.
+    #[serde(default, skip_serializing_if = "crate::go_json::is_default")]
+    pub canary: bool,
+    /// Since when its node is out of reach; kept when the node is back until the planner has chosen between it and its
+    /// replacement.
+    #[serde(default, skip_serializing_if = "crate::go_json::is_default")]
+    pub unknown_since: Option<Timestamp>,
     /// The evaluation that will replace it later.
     pub followup_eval_id: Option<EvalId>,
     /// Past replacements.
@@ -240,6 +208,11 @@ pub struct Allocation {
     pub create_time: Timestamp,
     /// When it last changed.
     pub modify_time: Timestamp,
+}
+
+/// What rows have that were written before priorities were kept in them.
+fn default_priority() -> i64 {
+    50
 }
 
 /// Where a task is reached inside its own network (a container's address on the bridge).

@@ -129,6 +129,10 @@ pub struct CompiledGroup {
     pub disk_mb: i64,
     /// Whether a replacement should go to the same node.
     pub sticky_disk: bool,
+    /// Copies that may move at a time (`migrate.max_parallel`).
+    pub migrate_max_parallel: u32,
+    /// What happens when a node is out of reach.
+    pub disconnect: Disconnect,
     /// How failed allocations are replaced.
     pub reschedule: Reschedule,
     /// How a new version replaces the old one; none when all at once.
@@ -145,14 +149,15 @@ impl CompiledGroup {
         self.tasks.iter().find(|task| task.name == name)
     }
 
-    /// CPU of all tasks, in MHz.
+    /// The most CPU that the tasks need at any time, in MHz; without that of whole cores.
     pub fn cpu(&self) -> i64 {
-        self.tasks.iter().map(|task| task.cpu).sum()
+        let shared = self.tasks.iter().filter(|task| task.cores == 0);
+        peak(shared.map(|task| (task.hook, task.sidecar, task.cpu)))
     }
 
-    /// Memory of all tasks, in MB.
+    /// The most memory that the tasks need at any time, in MB.
     pub fn memory_mb(&self) -> i64 {
-        self.tasks.iter().map(|task| task.memory_mb).sum()
+        peak(self.tasks.iter().map(|task| (task.hook, task.sidecar, task.memory_mb.saturating_add(task.secrets_mb))))
     }
 }
 
@@ -172,7 +177,7 @@ pub struct PortAsk {
 }
 
 /// When in an allocation's life a task runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Hook {
     /// Before the main tasks.
     Prestart,
@@ -183,6 +188,23 @@ pub enum Hook {
     Poststart,
     /// When all others have ended.
     Poststop,
+}
+
+/// The most that tasks hold together at any time. Before the main tasks, with them and after them are times of their own;
+/// a prestart sidecar runs in the first two. Tasks are given as hook, whether a sidecar, and amount.
+pub(crate) fn peak(tasks: impl Iterator<Item = (Hook, bool, i64)>) -> i64 {
+    let (mut before, mut main, mut after) = (0i64, 0i64, 0i64);
+    for (hook, sidecar, amount) in tasks {
+        match hook {
+            Hook::Prestart => {
+                before = before.saturating_add(amount);
+                main = main.saturating_add(if sidecar { amount } else { 0 });
+            }
+            Hook::Main | Hook::Poststart => main = main.saturating_add(amount),
+            Hook::Poststop => after = after.saturating_add(amount),
+        }
+    }
+    before.max(main).max(after)
 }
 
 /// A task as the client reads it.
@@ -208,6 +230,10 @@ pub struct CompiledTask {
     pub memory_mb: i64,
     /// Upper bound of memory in MB; 0 when there is none.
     pub memory_max_mb: i64,
+    /// Memory for secrets in MB, on top of its own.
+    pub secrets_mb: i64,
+    /// Devices that are its own while it lives.
+    pub devices: Vec<job::RequestedDevice>,
     /// When it runs.
     pub hook: Hook,
     /// Whether a hook task keeps running beside the main tasks.
@@ -286,6 +312,44 @@ pub struct Reschedule {
     pub max_delay: GoDuration,
     /// Whether `attempts` is ignored.
     pub unlimited: bool,
+}
+
+/// Which copy goes on when a node is back in reach and its copy was replaced meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReconcileStrategy {
+    /// The one with the better score; the older one when they are equal.
+    #[default]
+    BestScore,
+    /// The older one.
+    KeepOriginal,
+    /// The newer one.
+    KeepReplacement,
+    /// The one that has been running for longer.
+    LongestRunning,
+}
+
+/// What happens to copies whose node is out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disconnect {
+    /// How long they may come back; none when they are lost at once.
+    pub lost_after: Option<GoDuration>,
+    /// Whether they are replaced meanwhile.
+    pub replace: bool,
+    /// Which copy goes on when the node is back.
+    pub reconcile: ReconcileStrategy,
+    /// Whether lost copies are replaced at all.
+    pub reschedule_on_lost: bool,
+}
+
+impl Default for Disconnect {
+    fn default() -> Disconnect {
+        Disconnect {
+            lost_after: None,
+            replace: true,
+            reconcile: ReconcileStrategy::BestScore,
+            reschedule_on_lost: true,
+        }
+    }
 }
 
 /// How a new version replaces the old one.
@@ -419,6 +483,9 @@ fn compile_group(job: &Job, group: &job::TaskGroup, kind: JobKind) -> CompiledGr
         services: group_services.chain(task_services).map(|(service, task)| compile_service(service, task)).collect(),
         disk_mb: group.ephemeral_disk.as_ref().and_then(|disk| disk.size_mb).unwrap_or(300),
         sticky_disk: group.ephemeral_disk.as_ref().is_some_and(|disk| disk.sticky == Some(true)),
+        migrate_max_parallel: group.migrate.as_ref().and_then(|migrate| migrate.max_parallel).unwrap_or(1).max(0)
+            as u32,
+        disconnect: compile_disconnect(group),
         reschedule: compile_reschedule(group, kind),
         update: compile_update(job, group, kind),
         shutdown_delay: group.shutdown_delay.unwrap_or_default(),
@@ -495,6 +562,8 @@ fn compile_task(job: &Job, group: &job::TaskGroup, task: &job::Task, kind: JobKi
         cores,
         memory_mb: resources.memory_mb.unwrap_or(300),
         memory_max_mb: resources.memory_max_mb.unwrap_or(0),
+        secrets_mb: resources.secrets_mb.unwrap_or(0),
+        devices: resources.devices.unwrap_or_default(),
         hook: match lifecycle.map(|lifecycle| lifecycle.hook.as_str()) {
             Some("prestart") => Hook::Prestart,
             Some("poststart") => Hook::Poststart,
@@ -563,6 +632,22 @@ fn compile_reschedule(group: &job::TaskGroup, kind: JobKind) -> Reschedule {
         },
         max_delay: written.max_delay.unwrap_or(default.max_delay),
         unlimited: written.unlimited.unwrap_or(default.unlimited),
+    }
+}
+
+/// `max_client_disconnect` and `prevent_reschedule_on_lost` are older spellings of the block.
+fn compile_disconnect(group: &job::TaskGroup) -> Disconnect {
+    let written = group.disconnect.clone().unwrap_or_default();
+    Disconnect {
+        lost_after: written.lost_after.or(group.max_client_disconnect).filter(|after| after.0 > 0),
+        replace: written.replace.unwrap_or(true),
+        reconcile: match written.reconcile.as_deref() {
+            Some("keep_original") => ReconcileStrategy::KeepOriginal,
+            Some("keep_replacement") => ReconcileStrategy::KeepReplacement,
+            Some("longest_running") => ReconcileStrategy::LongestRunning,
+            _ => ReconcileStrategy::BestScore,
+        },
+        reschedule_on_lost: group.prevent_reschedule_on_lost != Some(true),
     }
 }
 

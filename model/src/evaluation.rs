@@ -51,10 +51,14 @@ pub mod trigger {
     pub const ALLOC_STOP: &str = "alloc-stop";
     /// An allocation failed.
     pub const ALLOC_FAILURE: &str = "alloc-failure";
+    /// A copy out of reach has been so for too long.
+    pub const MAX_DISCONNECT_TIMEOUT: &str = "max-disconnect-timeout";
     /// Copies could not be placed and wait for room.
     pub const QUEUED_ALLOCS: &str = "queued-allocs";
     /// Health of an allocation lets the rollout go on.
     pub const DEPLOYMENT_WATCHER: &str = "deployment-watcher";
+    /// An allocation of the job had to go for a more important one.
+    pub const PREEMPTION: &str = "preemption";
     /// A plan was partly stale when applied.
     pub const MAX_PLAN_ATTEMPTS: &str = "max-plan-attempts";
 }
@@ -139,12 +143,24 @@ pub struct Plan {
     pub stops: Vec<PlannedStop>,
     /// New allocations.
     pub placements: Vec<Allocation>,
+    /// Allocations that go for a more important placement; each takes effect only with that placement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preemptions: Vec<Preemption>,
     /// Allocations that go on under a newer job version, on the same node, with a new grant.
     pub in_place: Vec<Allocation>,
     /// Evaluations to create (blocked, follow-up).
     pub follow_ups: Vec<Evaluation>,
     /// The state index the plan was made from.
     pub base_index: u64,
+}
+
+/// One allocation that goes for another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preemption {
+    /// Which one goes.
+    pub victim: AllocId,
+    /// The placement that takes its room.
+    pub by: AllocId,
 }
 
 /// One stop of a plan.

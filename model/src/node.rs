@@ -57,6 +57,10 @@ go_json! {
         events: Vec<NodeEvent> = "Events",
         drivers: BTreeMap<String, DriverInfo> = "Drivers",
         host_volumes: BTreeMap<String, ClientHostVolume> = "HostVolumes",
+        /// Networks of the host that ports can name, besides `default`.
+        omit host_networks: BTreeMap<String, HostNetwork> = "HostNetworks",
+        /// The most allocations at a time; 0 for no bound.
+        omit node_max_allocs: i64 = "NodeMaxAllocs",
         last_missed_heartbeat_index: u64 = "LastMissedHeartbeatIndex",
         last_alloc_update_index: u64 = "LastAllocUpdateIndex",
         create_index: u64 = "CreateIndex",
@@ -117,6 +121,7 @@ go_json! {
         memory: NodeMemory = "Memory",
         disk: NodeDisk = "Disk",
         networks: Vec<NodeNetwork> = "Networks",
+        omit devices: Vec<NodeDevice> = "Devices",
         min_dynamic_port: i64 = "MinDynamicPort",
         max_dynamic_port: i64 = "MaxDynamicPort",
     }
@@ -178,5 +183,49 @@ go_json! {
     /// Host ports a node keeps for itself, as `22,80,8500-8600`.
     pub struct ReservedNetworks {
         reserved_host_ports: String = "ReservedHostPorts",
+    }
+}
+
+go_json! {
+    /// A network of the host that ports can name.
+    pub struct HostNetwork {
+        name: String = "Name",
+        cidr: String = "CIDR",
+        interface: String = "Interface",
+        /// The address that its ports are announced on.
+        omit ip: String = "IP",
+        /// Ports kept back on it, as `22,80,8500-8600`.
+        reserved_ports: String = "ReservedPorts",
+    }
+}
+
+go_json! {
+    /// Devices of one kind, such as the GPUs of one model.
+    pub struct NodeDevice {
+        vendor: String = "Vendor",
+        r#type: String = "Type",
+        name: String = "Name",
+        instances: Vec<DeviceInstance> = "Instances",
+        attributes: BTreeMap<String, DeviceAttribute> = "Attributes",
+    }
+}
+
+go_json! {
+    /// One device.
+    pub struct DeviceInstance {
+        id: String = "ID",
+        healthy: bool = "Healthy",
+        omit health_description: String = "HealthDescription",
+    }
+}
+
+go_json! {
+    /// A property of a device: one value of one type, numbers perhaps with a unit.
+    pub struct DeviceAttribute {
+        omit float: Option<f64> = "Float",
+        omit int: Option<i64> = "Int",
+        omit string: Option<String> = "String",
+        omit bool: Option<bool> = "Bool",
+        omit unit: String = "Unit",
     }
 }

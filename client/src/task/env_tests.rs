@@ -32,7 +32,7 @@ fn build(task: CompiledTask, ports: Vec<AllocatedPort>, isolation: FsIsolation) 
         name: "plain.g[3]".to_owned(),
         task_group: "g".to_owned(),
         grant: Grant {
-            tasks: BTreeMap::from([(task.name.clone(), TaskGrant { cpu: 50, memory_mb: 32, memory_max_mb: 0 })]),
+            tasks: BTreeMap::from([(task.name.clone(), TaskGrant { cpu: 50, memory_mb: 32, ..TaskGrant::default() })]),
             ports,
             ..Grant::default()
         },

@@ -9,6 +9,7 @@ use model::id::{EvalId, JobKey, NodeId};
 use crate::NodeTable;
 use crate::feasible::Rules;
 use crate::overlay::{Ask, Overlay};
+use crate::preempt;
 
 /// A blocked evaluation with the groups that wait.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ struct Waiting {
     eval: Evaluation,
     /// The job with only the groups that wait; what they ask for is read from it.
     job: CompiledJob,
+    /// Whether less important allocations may have to make way for it.
+    preempts: bool,
 }
 
 /// Blocked evaluations with what they ask for, at most one of a job.
@@ -42,15 +45,16 @@ impl BlockedEvals {
     }
 
     /// Keeps a blocked evaluation of `job` until a node that fits one of its unplaced groups (`queued_allocations`)
-    /// gains room. `eval.snapshot_index` is the state its plan was made from.
-    pub fn block(&mut self, eval: Evaluation, job: &CompiledJob, table: &NodeTable) -> Blocked {
+    /// gains room. `eval.snapshot_index` is the state its plan was made from; `preempts` whether jobs of its type may
+    /// take room from less important ones.
+    pub fn block(&mut self, eval: Evaluation, job: &CompiledJob, table: &NodeTable, preempts: bool) -> Blocked {
         let replaced = match self.by_job.get(&eval.job) {
             Some(known) if known.eval.id == eval.id => None,
             _ => self.job_changed(&eval.job),
         };
         let waits = |group: &&CompiledGroup| eval.queued_allocations.get(&group.name).is_some_and(|count| *count > 0);
         let groups = job.groups.iter().filter(waits).cloned().collect();
-        let waiting = Waiting { job: CompiledJob { groups, ..job.clone() }, eval };
+        let waiting = Waiting { job: CompiledJob { groups, ..job.clone() }, preempts, eval };
         let late = self.changed.iter().filter(|(_, index)| **index > waiting.eval.snapshot_index);
         if late.map(|(node, _)| *node).any(|node| waiting.is_helped_by(table, node)) {
             self.by_job.remove(&waiting.eval.job);
@@ -83,6 +87,14 @@ impl BlockedEvals {
         Some(Evaluation { status: EvalStatus::Cancelled, status_description, ..eval })
     }
 
+    /// The rules have changed: all of them as pending, the highest priority first. They are no longer kept.
+    pub fn take_all(&mut self) -> Vec<Evaluation> {
+        let all = std::mem::take(&mut self.by_job);
+        let mut woken: Vec<Evaluation> = all.into_values().map(|waiting| wake(waiting.eval)).collect();
+        woken.sort_by_key(|eval| (-eval.priority, eval.create_index, eval.id));
+        woken
+    }
+
     /// Takes an evaluation out, for example because it was garbage collected.
     pub fn remove(&mut self, id: EvalId) {
         self.by_job.retain(|_, waiting| waiting.eval.id != id);
@@ -113,7 +125,9 @@ impl Waiting {
         info.schedulable
             && self.job.groups.iter().any(|group| {
                 // The cheap question first: rules have patterns to compile.
-                let fits = overlay.fit(slot, &Ask::of(group)).is_ok();
+                let ask = Ask::of(group);
+                let highest = preempt::highest_priority(&self.job);
+                let fits = overlay.fit(slot, &ask).is_ok() || (self.preempts && overlay.may_fit(slot, &ask, highest));
                 fits && Rules::of(&self.job, group).admit(info)
             })
     }

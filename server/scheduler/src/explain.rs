@@ -85,6 +85,12 @@ impl Tally {
         let key = match rejection {
             Rejection::Constraint(position) => picker.rules.rules[*position].text.clone(),
             Rejection::Driver => "missing drivers".to_owned(),
+            Rejection::Device => "missing devices".to_owned(),
+            Rejection::Network => "missing network".to_owned(),
+            Rejection::HostNetwork(position) => {
+                let port = &picker.group.ports[*position];
+                format!("missing host network {:?} for port {:?}", port.host_network, port.label)
+            }
             Rejection::Volume => "missing compatible host volumes".to_owned(),
             Rejection::DistinctHosts => "distinct_hosts".to_owned(),
             Rejection::DistinctProperty(position) => {
@@ -116,7 +122,7 @@ fn resources_exhausted(picker: &Picker<'_, '_, '_>, tally: &Tally) -> Option<BTr
     let tasks = picker.group.tasks.iter().map(|task| {
         let resources = json!({
             "CPU": asked(&Shortage::Cpu, task.cpu),
-            "Cores": asked(&Shortage::Cpu, task.cores),
+            "Cores": asked(&Shortage::Cores, task.cores),
             "MemoryMB": asked(&Shortage::Memory, task.memory_mb),
             "MemoryMaxMB": asked(&Shortage::Memory, task.memory_max_mb),
             "DiskMB": 0, "IOPS": 0, "SecretsMB": 0, "Networks": null, "Devices": null, "NUMA": null,
@@ -180,6 +186,35 @@ fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Sh
             return format!(
                 "Static port {port} ({label}) is taken on {count} {}: choose another one, or let drover choose by \
                  leaving out `static`.",
+                nodes(count)
+            );
+        }
+        Shortage::Cores => {
+            return format!(
+                "Too few cores are free on {count} {}: a copy wants {} of its own. Ask for fewer `cores`, for `cpu` \
+                 instead, or add a node.",
+                nodes(count),
+                picker.ask.cores
+            );
+        }
+        Shortage::Devices => {
+            let names: Vec<&str> = picker.rules.devices.iter().map(|ask| ask.name()).collect();
+            return format!(
+                "Devices {names:?} are in use, or too few of one kind, on {count} {}: ask for a lower `count`, free \
+                 some, or add a node.",
+                nodes(count)
+            );
+        }
+        Shortage::Volume(name) => {
+            return format!(
+                "Another allocation has host volume {name:?} to itself on {count} {}: use another access_mode or \
+                 volume.",
+                nodes(count)
+            );
+        }
+        Shortage::MaxAllocs => {
+            return format!(
+                "{count} {} run as many allocations as they may: raise the bound on the node or add a node.",
                 nodes(count)
             );
         }
@@ -259,6 +294,23 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, rejection: &Rejection, count: u64
                 rule.text,
                 nodes(count),
                 values.join(", ")
+            )
+        }
+        Rejection::Device => {
+            let names: Vec<&str> = picker.rules.devices.iter().map(|ask| ask.name()).collect();
+            format!("{count} {} do not have enough healthy devices that match {names:?}.", nodes(count))
+        }
+        Rejection::Network => {
+            format!("{count} {} lack the network {:?}.", nodes(count), picker.group.network_mode)
+        }
+        Rejection::HostNetwork(position) => {
+            let port = &picker.group.ports[*position];
+            format!(
+                "{count} {} have no host network {:?}, which port {:?} is on: define it on the node or leave out \
+                 `host_network`.",
+                nodes(count),
+                port.host_network,
+                port.label
             )
         }
         Rejection::Volume => {

@@ -5,12 +5,14 @@
 //! There is no clock, no randomness but the seed, no input or output, and no map whose order differs between runs.
 
 pub mod blocked;
+mod exclusive;
 mod explain;
 mod feasible;
 mod overlay;
 mod plan;
 pub mod planted;
 mod ports;
+mod preempt;
 pub mod queue;
 mod reconcile;
 mod score;
@@ -24,9 +26,9 @@ use model::evaluation::{Evaluation, Plan};
 use model::id::Seed;
 use model::time::Timestamp;
 
-pub use feasible::constraint::validate as validate_constraint;
+pub use feasible::constraint::{validate as validate_constraint, validate_affinity};
 pub use table::NodeTable;
-pub use view::JobView;
+pub use view::{JobView, Neighbour, Rollout};
 
 /// Plans one evaluation. `table` is as of `index`, and so is `view`; neither is changed.
 ///

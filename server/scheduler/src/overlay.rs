@@ -5,31 +5,30 @@
 
 use std::collections::BTreeMap;
 
-use model::allocation::AllocatedPort;
+use model::allocation::{AllocatedPort, Exclusive, PortKey};
 use model::compiled::CompiledGroup;
 use model::id::{AllocId, Seed};
 
-use crate::ports;
+use crate::exclusive::{ExclusiveAsk, ExclusiveGrant, ExclusiveView};
+use crate::ports::PortView;
+use crate::preempt::Ledger;
 use crate::table::{NodeTable, Room};
 
 /// What one copy of a group needs.
 pub(crate) struct Ask<'a> {
     pub group: &'a CompiledGroup,
-    pub statics: Vec<u16>,
-    pub dynamic: usize,
     pub cores: i64,
+    pub exclusive: ExclusiveAsk<'a>,
     room: Room,
 }
 
 impl<'a> Ask<'a> {
     /// What a copy of `group` needs.
     pub fn of(group: &'a CompiledGroup) -> Ask<'a> {
-        let statics: Vec<u16> = group.ports.iter().filter_map(|port| port.static_port).collect();
         Ask {
             group,
-            dynamic: group.ports.len() - statics.len(),
-            statics,
             cores: group.tasks.iter().map(|task| task.cores).sum(),
+            exclusive: ExclusiveAsk::of(group),
             room: Room { cpu: group.cpu(), memory: group.memory_mb(), disk: group.disk_mb },
         }
     }
@@ -48,6 +47,10 @@ pub(crate) enum Shortage {
     Disk,
     Port { label: String, port: u16 },
     DynamicPorts,
+    Cores,
+    Devices,
+    Volume(String),
+    MaxAllocs,
 }
 
 impl Shortage {
@@ -59,6 +62,10 @@ impl Shortage {
             Shortage::Disk => "disk".to_owned(),
             Shortage::Port { label, port } => format!("network: reserved port collision {label}={port}"),
             Shortage::DynamicPorts => "network: dynamic port selection failed".to_owned(),
+            Shortage::Cores => "cores".to_owned(),
+            Shortage::Devices => "devices: no devices match request".to_owned(),
+            Shortage::Volume(_) => "conflicting claims for host volume with single-writer".to_owned(),
+            Shortage::MaxAllocs => "max allocation exceeded".to_owned(),
         }
     }
 }
@@ -67,6 +74,7 @@ impl Shortage {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Given {
     pub ports: Vec<AllocatedPort>,
+    pub exclusive: ExclusiveGrant,
     pub starts_after: Vec<AllocId>,
 }
 
@@ -78,7 +86,11 @@ struct Delta {
     /// Room of ending allocations that is not given on yet.
     ending: Vec<(AllocId, Room)>,
     /// Ports given in this plan.
-    taken: Vec<u16>,
+    taken: Vec<PortKey>,
+    /// Cores, devices and volumes given in this plan.
+    exclusives: Vec<Exclusive>,
+    /// Allocations meant to go on.
+    staying: u32,
 }
 
 impl Delta {
@@ -90,18 +102,20 @@ impl Delta {
 /// See the module's text.
 pub(crate) struct Overlay<'a> {
     pub table: &'a NodeTable,
+    /// Allocations that had to make way so far.
+    pub preempted: Ledger,
     deltas: BTreeMap<usize, Delta>,
 }
 
 impl<'a> Overlay<'a> {
     /// Nothing changed yet.
     pub fn new(table: &'a NodeTable) -> Overlay<'a> {
-        Overlay { table, deltas: BTreeMap::new() }
+        Overlay { table, preempted: Ledger::new(), deltas: BTreeMap::new() }
     }
 
     fn fresh(table: &NodeTable, slot: usize) -> Delta {
         let ending = table.ending(slot).filter_map(|id| Some((id, table.holding(id)?.room))).collect();
-        Delta { free: table.free(slot), ending, taken: Vec::new() }
+        Delta { free: table.free(slot), ending, staying: table.staying(slot), ..Delta::default() }
     }
 
     fn read<T>(&self, slot: usize, look: impl FnOnce(&Delta) -> T) -> T {
@@ -123,6 +137,7 @@ impl<'a> Overlay<'a> {
         let delta = self.delta(slot);
         if !holding.ending && delta.ending.iter().all(|(known, _)| *known != id) {
             delta.ending.push((id, holding.room));
+            delta.staying = delta.staying.saturating_sub(1);
         }
         Some(slot)
     }
@@ -130,9 +145,20 @@ impl<'a> Overlay<'a> {
     /// The plan does not stop `id` after all; nothing was given of it.
     pub fn keep(&mut self, id: AllocId) {
         let Some(holding) = self.table.holding(id) else { return };
-        if let Some(slot) = self.table.slot(holding.node) {
-            self.delta(slot).ending.retain(|(known, _)| *known != id);
+        if let Some(slot) = self.table.slot(holding.node)
+            && !holding.ending
+        {
+            let delta = self.delta(slot);
+            let before = delta.ending.len();
+            delta.ending.retain(|(known, _)| *known != id);
+            delta.staying += (before - delta.ending.len()) as u32;
         }
+    }
+
+    /// Whether the allocation goes on, as the plan stands.
+    pub fn stays(&self, id: AllocId) -> bool {
+        let Some(slot) = self.table.holding(id).and_then(|holding| self.table.slot(holding.node)) else { return false };
+        self.read(slot, |delta| !self.ends(delta, id))
     }
 
     /// Room of the node when everything that ends has ended.
@@ -145,31 +171,70 @@ impl<'a> Overlay<'a> {
         self.read(slot, |delta| self.fit_in(slot, delta, ask))
     }
 
+    /// As [`Overlay::fit`], as if `gone` were about to end too.
+    pub fn fit_without(&self, slot: usize, ask: &Ask<'_>, gone: &[AllocId]) -> Result<(), Shortage> {
+        let mut delta = self.read(slot, Delta::clone);
+        for id in gone {
+            let Some(holding) = self.table.holding(*id) else { continue };
+            delta.ending.push((*id, holding.room));
+            delta.staying = delta.staying.saturating_sub(1);
+        }
+        self.fit_in(slot, &delta, ask)
+    }
+
+    /// Whether a copy could fit if all of at most this priority went; looks at room alone, so it may say yes too often.
+    pub fn may_fit(&self, slot: usize, ask: &Ask<'_>, highest: i64) -> bool {
+        let (held, count) = self.table.held_up_to(slot, highest);
+        let left = self.room_in_the_end(slot).plus(held).minus(ask.room(self.table.info(slot).core_mhz));
+        count > 0 && shortage(left).is_ok()
+    }
+
     fn fit_in(&self, slot: usize, delta: &Delta, ask: &Ask<'_>) -> Result<(), Shortage> {
         let info = self.table.info(slot);
-        let ends = |id: AllocId| self.ends(delta, id);
-        let wants_ports = !ask.group.ports.is_empty();
-        let holders = if wants_ports { self.table.port_holders(slot) } else { None };
-        for port in ask.group.ports.iter() {
-            let Some(number) = port.static_port else { continue };
-            if !ports::is_available(number, info, holders, &delta.taken, ends) {
-                return Err(Shortage::Port { label: port.label.clone(), port: number });
+        if !ask.group.ports.is_empty() {
+            let ports = self.ports(slot, delta);
+            for port in &ask.group.ports {
+                let Some(number) = port.static_port else { continue };
+                if !ports.static_is_free(port, number) {
+                    return Err(Shortage::Port { label: port.label.clone(), port: number });
+                }
+            }
+            if !ports.has_dynamic(&ask.group.ports) {
+                return Err(Shortage::DynamicPorts);
             }
         }
-        let left = delta.free.plus(delta.ending_room()).minus(ask.room(info.core_mhz));
-        if left.cpu < 0 {
-            return Err(Shortage::Cpu);
+        if !ask.exclusive.is_empty() {
+            self.exclusives(slot, delta).choose(&ask.exclusive)?;
         }
-        if left.memory < 0 {
-            return Err(Shortage::Memory);
+        if info.max_allocs.is_some_and(|most| delta.staying >= most) {
+            return Err(Shortage::MaxAllocs);
         }
-        if left.disk < 0 {
-            return Err(Shortage::Disk);
+        shortage(delta.free.plus(delta.ending_room()).minus(ask.room(info.core_mhz)))
+    }
+
+    fn ports<'d>(&'d self, slot: usize, delta: &'d Delta) -> PortView<'d, impl Fn(AllocId) -> bool + 'd> {
+        let (node, holders) = (self.table.info(slot), self.table.port_holders(slot));
+        PortView { node, holders, taken: &delta.taken, ends: move |id| self.ends(delta, id) }
+    }
+
+    fn exclusives<'d>(&'d self, slot: usize, delta: &'d Delta) -> ExclusiveView<'d, impl Fn(AllocId) -> bool + 'd> {
+        let (node, holders) = (self.table.info(slot), self.table.exclusive_holders(slot));
+        ExclusiveView { node, holders, taken: &delta.exclusives, ends: move |id| self.ends(delta, id) }
+    }
+
+    /// Matching over all weights of device affinities of a copy here; none when there are none.
+    pub fn device_score(&self, slot: usize, ask: &Ask<'_>) -> Option<f64> {
+        if ask.exclusive.devices.is_empty() {
+            return None;
         }
-        if !ports::has_dynamic(ask.dynamic, info, holders, &delta.taken, &ask.statics) {
-            return Err(Shortage::DynamicPorts);
-        }
-        Ok(())
+        self.device_score_without(slot, ask, &[])
+    }
+
+    /// As [`Overlay::device_score`], as if `gone` were about to end too.
+    pub fn device_score_without(&self, slot: usize, ask: &Ask<'_>, gone: &[AllocId]) -> Option<f64> {
+        let mut delta = self.read(slot, Delta::clone);
+        delta.ending.extend(gone.iter().map(|id| (*id, Room::default())));
+        self.exclusives(slot, &delta).choose(&ask.exclusive).ok()?.score
     }
 
     /// Whether this plan, or an earlier one, ends the allocation.
@@ -177,42 +242,69 @@ impl<'a> Overlay<'a> {
         delta.ending.iter().any(|(known, _)| *known == id) || self.table.holding(id).is_some_and(|h| h.ending)
     }
 
-    /// Gives a copy its room and ports; `first` is the allocation that it replaces, whose room is used before others'.
-    /// None when it does not fit.
-    pub fn place(&mut self, slot: usize, ask: &Ask<'_>, first: Option<AllocId>, seed: Seed) -> Option<Given> {
+    /// Gives a copy its room, ports, cores, devices and volumes; `first` are the allocations that it replaces, whose room
+    /// is used before others'. None when it does not fit.
+    pub fn place(&mut self, slot: usize, ask: &Ask<'_>, first: &[AllocId], seed: Seed) -> Option<Given> {
         self.fit(slot, ask).ok()?;
+        let (ports, exclusive) = self.read(slot, |delta| {
+            let ports = self.ports(slot, delta).choose(&ask.group.ports, seed)?;
+            let exclusive = self.exclusives(slot, delta).choose(&ask.exclusive).ok()?;
+            Some((ports, exclusive))
+        })?;
         let table = self.table;
-        let info = table.info(slot);
+        let room = ask.room(table.info(slot).core_mhz);
         let holders = table.port_holders(slot);
-        let room = ask.room(info.core_mhz);
-        let delta = self.delta(slot);
-        let ports = ports::choose(ask, info, holders, &delta.taken, seed)?;
-        let mut starts_after = Vec::new();
+        let mut starts_after = exclusive.after.clone();
         for port in &ports {
-            starts_after.extend(holders.and_then(|held| held.get(&port.value)).into_iter().flatten().copied());
+            starts_after.extend(holders.and_then(|held| held.get(&port.key())).into_iter().flatten().copied());
         }
-        delta.taken.extend(ports.iter().map(|port| port.value));
+        let delta = self.delta(slot);
+        delta.taken.extend(ports.iter().map(AllocatedPort::key));
+        delta.exclusives.extend(exclusive.things());
+        delta.staying += 1;
         let short = delta.free.minus(room);
-        if short.cpu < 0 || short.memory < 0 || short.disk < 0 {
+        if shortage(short).is_err() {
             delta.give_on(room, first, &mut starts_after);
         } else {
             delta.free = short;
         }
-        starts_after.sort_unstable();
-        starts_after.dedup();
-        Some(Given { ports, starts_after })
+        Some(Given { ports, exclusive, starts_after: self.and_before(starts_after) })
+    }
+
+    /// `named`, and all that those wait for in their turn: who waits may end without ever having held anything, and then
+    /// its room is not free before what it waited for has ended too.
+    pub fn and_before(&self, mut named: Vec<AllocId>) -> Vec<AllocId> {
+        let mut position = 0;
+        while let Some(id) = named.get(position) {
+            let before = self.table.holding(*id).map(|holding| holding.starts_after.clone()).unwrap_or_default();
+            let live = before.into_iter().filter(|id| self.table.holding(*id).is_some());
+            let new: Vec<AllocId> = live.filter(|id| !named.contains(id)).collect();
+            named.extend(new);
+            position += 1;
+        }
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+}
+
+/// The first dimension of which less than nothing is left.
+fn shortage(left: Room) -> Result<(), Shortage> {
+    match left {
+        Room { cpu, .. } if cpu < 0 => Err(Shortage::Cpu),
+        Room { memory, .. } if memory < 0 => Err(Shortage::Memory),
+        Room { disk, .. } if disk < 0 => Err(Shortage::Disk),
+        _ => Ok(()),
     }
 }
 
 impl Delta {
     /// Covers `room`, and what is missing already, from ending allocations first and free room last.
-    fn give_on(&mut self, room: Room, first: Option<AllocId>, names: &mut Vec<AllocId>) {
+    fn give_on(&mut self, room: Room, first: &[AllocId], names: &mut Vec<AllocId>) {
         let positive = |free: Room| free.zip(Room::default(), i64::max);
         let debt = Room::default().minus(self.free.zip(Room::default(), i64::min));
         let mut need = room.plus(debt);
-        if let Some(position) = self.ending.iter().position(|(id, _)| Some(*id) == first) {
-            self.ending.swap(0, position);
-        }
+        self.ending.sort_by_key(|(id, _)| !first.contains(id));
         let mut free = positive(self.free);
         for (id, left) in &mut self.ending {
             let short = need.minus(free);

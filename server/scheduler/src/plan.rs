@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use model::allocation::{Allocation, ClientStatus, DesiredStatus, DesiredTransition, Grant, TaskGrant};
 use model::compiled::{CompiledGroup, CompiledJob};
-use model::evaluation::{EvalStatus, Evaluation, Plan, PlannedStop, trigger};
+use model::evaluation::{EvalStatus, Evaluation, Plan, PlannedStop, Preemption, trigger};
 use model::id::{AllocId, EvalId, Seed};
 use model::metric::AllocMetric;
+use model::scheduling::SchedulerConfiguration;
 use model::time::{GoDuration, Timestamp};
 
+use crate::exclusive::ExclusiveGrant;
 use crate::overlay::Overlay;
 use crate::reconcile::{self, Changes, Want, reschedule, why};
 use crate::select::{Pick, Picker, Request};
@@ -156,8 +158,12 @@ impl<'a> Draft<'a> {
             self.plan.eval.annotations.insert(group.name.clone(), changes.counts.clone());
             self.plan.eval.queued_allocations.insert(group.name.clone(), 0);
             for alloc in &changes.in_place {
-                let version =
-                    Allocation { job_version: job.version, eval_id: self.plan.eval.id, ..Allocation::clone(alloc) };
+                let version = Allocation {
+                    job_version: job.version,
+                    priority: job.priority,
+                    eval_id: self.plan.eval.id,
+                    ..Allocation::clone(alloc)
+                };
                 self.plan.in_place.push(version);
             }
             self.delay(&changes.later);
@@ -171,7 +177,7 @@ impl<'a> Draft<'a> {
         let document = (self.view.documents)(job.version);
         let mut overlay = std::mem::replace(&mut self.overlay, Overlay::new(self.table));
         let mut usage = std::mem::take(&mut self.usage);
-        let mut picker = Picker::new(&mut overlay, &mut usage, job, group, document.as_deref(), seed);
+        let mut picker = Picker::new(&mut overlay, &mut usage, self.view, job, group, document.as_deref(), seed);
         let mut explained = 0;
         let mut shared: Option<Arc<AllocMetric>> = None;
         let mut failures = 0;
@@ -188,6 +194,7 @@ impl<'a> Draft<'a> {
                 penalty: want.penalty.clone(),
                 prefer: sticky.map(|previous| previous.node_id),
                 only: want.only,
+                index: reconcile::names::index(&want.name),
                 terse: explained >= EXPLAINED,
             };
             let swapped = want.previous.filter(|previous| want.swaps.is_some() && previous.is_live());
@@ -201,7 +208,10 @@ impl<'a> Draft<'a> {
                     if let (Some(previous), Some(why)) = (want.previous, want.swaps) {
                         self.stop(previous.id, why, None);
                     }
+                    self.count_preemptions(&group.name, pick.victims.len());
                     let alloc = self.allocation(job, group, &want, pick, shared.clone());
+                    let preempted = alloc.preempted.iter().map(|victim| Preemption { victim: *victim, by: alloc.id });
+                    self.plan.preemptions.extend(preempted);
                     self.plan.placements.push(alloc);
                 }
                 Err(metric) => {
@@ -230,6 +240,12 @@ impl<'a> Draft<'a> {
         *self.plan.eval.queued_allocations.entry(group.to_owned()).or_insert(0) += 1;
     }
 
+    fn count_preemptions(&mut self, group: &str, victims: usize) {
+        if let Some(counts) = self.plan.eval.annotations.get_mut(group) {
+            counts.preemptions += victims as u64;
+        }
+    }
+
     fn allocation(
         &self,
         job: &CompiledJob,
@@ -255,7 +271,9 @@ impl<'a> Draft<'a> {
             eval_id: self.plan.eval.id,
             node_id: node.id,
             node_name: node.name.clone(),
-            grant: grant(group, node, pick.given.ports),
+            grant: grant(group, node, pick.given.ports, pick.given.exclusive, self.view.config),
+            priority: job.priority,
+            preempted: pick.victims.iter().map(|victim| victim.id).collect(),
             metrics,
             desired_status: DesiredStatus::Run,
             desired_transition: DesiredTransition::default(),
@@ -340,14 +358,24 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn grant(group: &CompiledGroup, node: &NodeInfo, ports: Vec<model::allocation::AllocatedPort>) -> Grant {
+fn grant(
+    group: &CompiledGroup,
+    node: &NodeInfo,
+    ports: Vec<model::allocation::AllocatedPort>,
+    mut exclusive: ExclusiveGrant,
+    config: &SchedulerConfiguration,
+) -> Grant {
     let tasks = group.tasks.iter().map(|task| {
         let grant = TaskGrant {
             cpu: task.cpu + task.cores * node.core_mhz,
-            memory_mb: task.memory_mb,
-            memory_max_mb: task.memory_max_mb,
+            memory_mb: task.memory_mb + task.secrets_mb,
+            memory_max_mb: if config.memory_oversubscription_enabled { task.memory_max_mb } else { 0 },
+            hook: task.hook,
+            sidecar: task.sidecar,
+            cores: exclusive.cores.remove(&task.name).unwrap_or_default(),
+            devices: exclusive.devices.remove(&task.name).unwrap_or_default(),
         };
         (task.name.clone(), grant)
     });
-    Grant { tasks: tasks.collect(), disk_mb: group.disk_mb, ports }
+    Grant { tasks: tasks.collect(), disk_mb: group.disk_mb, ports, volumes: exclusive.volumes }
 }

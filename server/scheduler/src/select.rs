@@ -7,15 +7,19 @@ use model::compiled::{CompiledGroup, CompiledJob};
 use model::id::{AllocId, NodeId, Seed};
 use model::job::Job;
 use model::metric::AllocMetric;
+use model::scheduling::SchedulerConfiguration;
 
 use crate::explain;
 use crate::feasible::distinct::Distinct;
-use crate::feasible::{Rejection, Rules};
+use crate::feasible::{Rejection, Rules, exclusive_volumes};
 use crate::overlay::{Ask, Given, Overlay, Shortage};
+use crate::preempt::{self, Victims};
 use crate::score::affinity::Affinities;
 use crate::score::spread::Spreads;
-use crate::score::{Parts, anti_affinity, binpack};
+use crate::score::{Parts, anti_affinity, fit};
+use crate::table::Room;
 use crate::usage::Usage;
+use crate::view::{JobView, Neighbour};
 
 /// What is known of one node for this group.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +45,8 @@ pub(crate) struct Request {
     pub prefer: Option<NodeId>,
     /// Only this node will do (system jobs).
     pub only: Option<usize>,
+    /// The copy's index, which the names of volumes may depend on.
+    pub index: u32,
     /// Whether the explanation of an earlier copy serves for this one.
     pub terse: bool,
 }
@@ -49,6 +55,8 @@ pub(crate) struct Request {
 pub(crate) struct Pick {
     pub slot: usize,
     pub given: Given,
+    /// Those that have to go for it.
+    pub victims: Vec<Neighbour>,
     pub metrics: Option<Arc<AllocMetric>>,
 }
 
@@ -71,6 +79,10 @@ pub(crate) struct Picker<'a, 'o, 't> {
     start: usize,
     seed: Seed,
     picks: u64,
+    config: &'a SchedulerConfiguration,
+    neighbours: &'a dyn Fn(NodeId) -> Vec<Neighbour>,
+    /// Index of the copy that is placed, when feasibility depends on it.
+    copy: Option<u32>,
 }
 
 impl<'a, 'o, 't> Picker<'a, 'o, 't> {
@@ -78,6 +90,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     pub fn new(
         overlay: &'o mut Overlay<'t>,
         usage: &'o mut Usage,
+        view: &JobView<'a>,
         job: &'a CompiledJob,
         group: &'a CompiledGroup,
         document: Option<&Job>,
@@ -111,7 +124,11 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             fixed,
             seed,
             picks: 0,
+            config: view.config,
+            neighbours: view.neighbours,
+            copy: None,
         };
+        picker.ask.exclusive.volumes = exclusive_volumes(group, 0);
         picker.recount();
         picker.refresh_all();
         picker
@@ -133,11 +150,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
 
     fn refresh(&mut self, slot: usize) {
         let state = self.examine(slot);
-        self.norms[slot] = match &state {
-            State::Fit(parts) => parts.norm(),
-            _ => f64::NEG_INFINITY,
-        };
-        self.states[slot] = state;
+        self.set_state(slot, state);
     }
 
     /// Checks and scores one node as the plan stands.
@@ -150,19 +163,45 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         if let Err(rejection) = self.distinct.check(table, slot, self.usage, group, &self.property_counts) {
             return State::Rejected(rejection);
         }
+        if let Some(index) = self.copy
+            && let Err(rejection) = self.rules.check_copy(table.info(slot), index)
+        {
+            return State::Rejected(rejection);
+        }
         if let Err(shortage) = self.overlay.fit(slot, &self.ask) {
             return State::Short(shortage);
         }
-        let free = self.overlay.room_in_the_end(slot).minus(self.ask.room(table.info(slot).core_mhz));
-        let others = self.usage.on_node(slot, Some(group));
+        let devices = self.overlay.device_score(slot, &self.ask);
+        State::Fit(Parts { devices, ..self.parts(slot, Room::default()) })
+    }
+
+    /// The score of a node on which `freed` becomes free.
+    fn parts(&self, slot: usize, freed: Room) -> Parts {
+        let table = self.overlay.table;
+        let ask = self.ask.room(table.info(slot).core_mhz);
+        let free = self.overlay.room_in_the_end(slot).plus(freed).minus(ask);
+        let (fit, balance) = fit::score(self.config.scheduler_algorithm, table.capacity(slot), free);
+        let others = self.usage.on_node(slot, Some(&self.group.name));
         let system = self.job.kind.is_system();
-        State::Fit(Parts {
-            binpack: binpack::score(table.capacity(slot), free),
+        Parts {
+            fit,
+            balance,
+            devices: None,
+            preemption: None,
             anti_affinity: if system { 0.0 } else { anti_affinity(others, self.group.count) },
             reschedule_penalty: 0.0,
             affinity: self.affinity.as_ref().map(|scores| scores[slot]),
             spread: self.spreads.as_ref().map_or(0.0, |spreads| spreads.score(slot)),
-        })
+        }
+    }
+
+    /// Looks at every node anew when what it must have depends on the copy.
+    fn look_for(&mut self, index: u32) {
+        if self.rules.depends_on_copy() && self.copy != Some(index) {
+            self.copy = Some(index);
+            self.ask.exclusive.volumes = exclusive_volumes(self.group, index);
+            self.refresh_all();
+        }
     }
 
     /// The replaced allocation no longer counts.
@@ -198,23 +237,33 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         }
     }
 
-    /// Places one copy on the best node.
+    /// Places one copy on the best node; when it fits nowhere, perhaps in the place of others.
     ///
     /// # Errors
     /// Why it fits nowhere.
     pub fn pick(&mut self, request: &Request) -> Result<Pick, Box<AllocMetric>> {
+        self.look_for(request.index);
         let slots: Vec<usize> = request.penalty.iter().filter_map(|node| self.overlay.table.slot(*node)).collect();
         self.set_penalty(&slots, -1.0);
-        let best = self.best(request);
+        let mut best = self.best(request);
+        let preempting = match best {
+            None if self.config.preempts(self.job.kind) => self.preempt(request, &slots),
+            _ => Vec::new(),
+        };
+        if !preempting.is_empty() {
+            best = self.best(request);
+        }
         let metrics = match best {
             Some(_) if request.terse => None,
             _ => Some(explain::metric(self, request.only)),
         };
         let pick = best.and_then(|slot| {
-            let seed = self.seed.child(self.picks);
-            let given = self.overlay.place(slot, &self.ask, request.replaces, seed)?;
-            Some(Pick { slot, given, metrics: metrics.clone().map(Arc::new) })
+            let victims = preempting.iter().find(|(place, ..)| *place == slot).map(|(_, victims, _)| victims.clone());
+            self.place(slot, request, victims.unwrap_or_default(), metrics.clone().map(Arc::new))
         });
+        for (slot, _, state) in preempting {
+            self.set_state(slot, state);
+        }
         self.set_penalty(&slots, 0.0);
         self.picks += 1;
         match pick {
@@ -225,6 +274,64 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             }
             None => Err(Box::new(metrics.unwrap_or_else(|| explain::metric(self, request.only)))),
         }
+    }
+
+    fn place(
+        &mut self,
+        slot: usize,
+        request: &Request,
+        victims: Victims,
+        metrics: Option<Arc<AllocMetric>>,
+    ) -> Option<Pick> {
+        let ids = victims.ids();
+        for victim in &victims.all {
+            self.overlay.stop(victim.id);
+            *self.overlay.preempted.entry((victim.job.clone(), victim.group.clone())).or_insert(0) += 1;
+        }
+        let first: Vec<AllocId> = request.replaces.into_iter().chain(ids.iter().copied()).collect();
+        let mut given = self.overlay.place(slot, &self.ask, &first, self.seed.child(self.picks))?;
+        given.starts_after.extend(ids);
+        given.starts_after = self.overlay.and_before(given.starts_after);
+        Some(Pick { slot, given, victims: victims.all, metrics })
+    }
+
+    /// Marks every node on which the copy fits once less important ones go, with its score. Answers with them and what
+    /// was known of them before.
+    fn preempt(&mut self, request: &Request, penalised: &[usize]) -> Vec<(usize, Victims, State)> {
+        let mut found = Vec::new();
+        for slot in 0..self.states.len() {
+            if request.only.is_some_and(|only| only != slot) || !matches!(self.states[slot], State::Short(_)) {
+                continue;
+            }
+            let victims = preempt::choose(self.overlay, slot, &self.ask, self.job, self.neighbours);
+            let Some(victims) = victims else { continue };
+            let state = State::Fit(self.preempting_parts(slot, &victims, penalised.contains(&slot)));
+            found.push((slot, victims, self.set_state(slot, state)));
+        }
+        found
+    }
+
+    fn preempting_parts(&self, slot: usize, victims: &Victims, penalised: bool) -> Parts {
+        let room = |victim: &Neighbour| self.overlay.table.holding(victim.id).map(|held| held.room).unwrap_or_default();
+        let freed = victims.all[..victims.holders].iter().fold(Room::default(), |sum, victim| sum.plus(room(victim)));
+        let devices = match self.ask.exclusive.devices.is_empty() {
+            true => None,
+            false => self.overlay.device_score_without(slot, &self.ask, &victims.ids()),
+        };
+        Parts {
+            devices,
+            preemption: (!self.job.kind.is_system()).then(|| victims.score()),
+            reschedule_penalty: if penalised { -1.0 } else { 0.0 },
+            ..self.parts(slot, freed)
+        }
+    }
+
+    fn set_state(&mut self, slot: usize, state: State) -> State {
+        self.norms[slot] = match &state {
+            State::Fit(parts) => parts.norm(),
+            _ => f64::NEG_INFINITY,
+        };
+        std::mem::replace(&mut self.states[slot], state)
     }
 
     fn set_penalty(&mut self, slots: &[usize], penalty: f64) {

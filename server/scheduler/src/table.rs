@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::allocation::{Allocation, DesiredStatus};
+use model::allocation::{AllocatedPort, Allocation, DesiredStatus, Exclusive, PortKey};
 use model::id::{AllocId, NodeId};
-use model::node::{Node, NodeStatus};
+use model::node::{Node, NodeDevice, NodeStatus};
+
+use crate::exclusive::ExclusiveHolders;
+use crate::ports::{DEFAULT_NETWORK, HostNetwork};
 
 /// CPU in MHz, memory and disk in MB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,12 +58,43 @@ pub(crate) struct NodeInfo {
     pub reserved_ports: BTreeSet<u16>,
     /// First and last port that the planner may choose.
     pub dynamic_ports: (u16, u16),
-    /// Address of its host ports.
-    pub address: String,
     pub status: NodeStatus,
     pub schedulable: bool,
     /// MHz of one core.
     pub core_mhz: i64,
+    /// Cores that may be given to one allocation alone.
+    pub cores: Vec<u16>,
+    /// Devices by kind.
+    pub devices: Vec<NodeDevice>,
+    /// The most allocations at a time, if there is a bound.
+    pub max_allocs: Option<u32>,
+    /// By name: networks that ports can be announced on; `default` is the node's own address.
+    pub networks: BTreeMap<String, HostNetwork>,
+    /// Network modes that are there, such as `cni/mynet`; `host`, `bridge` and `none` are everywhere.
+    pub network_modes: BTreeSet<String>,
+}
+
+fn networks_of(node: &Node) -> BTreeMap<String, HostNetwork> {
+    let own = HostNetwork { address: node.address().to_owned(), ..HostNetwork::default() };
+    let mut networks: BTreeMap<String, HostNetwork> = BTreeMap::new();
+    for (name, network) in &node.host_networks {
+        let address = if network.ip.is_empty() { node.address().to_owned() } else { network.ip.clone() };
+        // A name for the node's own address shares its ports.
+        let key = if address == own.address { None } else { address.parse().ok() };
+        networks.insert(name.clone(), HostNetwork { key, address, reserved: parse_ports(&network.reserved_ports) });
+    }
+    networks.entry(DEFAULT_NETWORK.to_owned()).or_insert(own);
+    networks
+}
+
+fn cores_of(node: &Node) -> Vec<u16> {
+    let cpu = &node.node_resources.cpu;
+    let all = match &cpu.reservable_cpu_cores {
+        Some(cores) => cores.clone(),
+        None => (0..cpu.total_cpu_cores).collect(),
+    };
+    let kept = node.reserved_resources.cpu.reserved_cpu_cores.as_deref().unwrap_or_default();
+    all.into_iter().filter(|core| !kept.contains(core)).filter_map(|core| u16::try_from(core).ok()).collect()
 }
 
 impl NodeInfo {
@@ -90,11 +124,20 @@ impl NodeInfo {
                 port(node.node_resources.min_dynamic_port, 20_000),
                 port(node.node_resources.max_dynamic_port, 32_000),
             ),
-            address: node.address().to_owned(),
             status: node.status,
             schedulable: node.is_schedulable(),
             core_mhz: node.node_resources.cpu.cpu_shares / cores,
+            cores: cores_of(node),
+            devices: node.node_resources.devices.clone(),
+            max_allocs: u32::try_from(node.node_max_allocs).ok().filter(|most| *most > 0),
+            networks: networks_of(node),
+            network_modes: node.node_resources.networks.iter().map(|network| network.mode.clone()).collect(),
         }
+    }
+
+    /// The network of that name.
+    pub fn network(&self, name: &str) -> Option<&HostNetwork> {
+        self.networks.get(name)
     }
 }
 
@@ -112,13 +155,22 @@ fn parse_ports(text: &str) -> BTreeSet<u16> {
 pub(crate) struct Holding {
     pub node: NodeId,
     pub room: Room,
-    pub ports: Vec<u16>,
+    pub ports: Vec<PortKey>,
+    /// Cores, devices and volumes of its own.
+    pub exclusives: Vec<Exclusive>,
+    /// Priority of its job.
+    pub priority: i64,
+    /// What must have ended before it starts.
+    pub starts_after: Vec<AllocId>,
     /// Meant to stop, not yet ended: what comes after it may wait for its end.
     pub ending: bool,
 }
 
 /// Holders of each port of one node, in order.
-pub(crate) type PortHolders = BTreeMap<u16, Vec<AllocId>>;
+pub(crate) type PortHolders = BTreeMap<PortKey, Vec<AllocId>>;
+
+/// Per node and priority: what those that stay hold, and how many they are.
+type ByPriority = BTreeMap<(NodeId, i64), (Room, u32)>;
 
 /// Every node with its room and ports, kept up to date from nodes and allocations.
 ///
@@ -131,6 +183,8 @@ pub struct NodeTable {
     free: Vec<Room>,
     holdings: BTreeMap<AllocId, Holding>,
     ports: BTreeMap<NodeId, PortHolders>,
+    exclusives: BTreeMap<NodeId, ExclusiveHolders>,
+    by_priority: ByPriority,
     ending: BTreeMap<NodeId, BTreeSet<AllocId>>,
     /// Held on nodes, known or not, so that a node that comes back finds its allocations.
     used: BTreeMap<NodeId, Room>,
@@ -192,22 +246,27 @@ impl NodeTable {
         if !alloc.is_live() {
             return;
         }
-        let ports: Vec<u16> = alloc.grant.ports.iter().map(|port| port.value).collect();
         let holding = Holding {
             node: alloc.node_id,
             room: Room::of(alloc),
-            ports,
+            ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
+            exclusives: alloc.grant.exclusives(),
+            priority: alloc.priority,
+            starts_after: alloc.starts_after.clone(),
             ending: alloc.desired_status != DesiredStatus::Run,
         };
         self.add_room(holding.node, holding.room);
         for port in &holding.ports {
-            let holders = self.ports.entry(holding.node).or_default().entry(*port).or_default();
-            if let Err(position) = holders.binary_search(&alloc.id) {
-                holders.insert(position, alloc.id);
-            }
+            hold(self.ports.entry(holding.node).or_default(), *port, alloc.id);
+        }
+        for thing in &holding.exclusives {
+            hold(self.exclusives.entry(holding.node).or_default(), thing.clone(), alloc.id);
         }
         if holding.ending {
             self.ending.entry(holding.node).or_default().insert(alloc.id);
+        } else {
+            let (room, count) = self.by_priority.entry((holding.node, holding.priority)).or_default();
+            (*room, *count) = (room.plus(holding.room), *count + 1);
         }
         self.holdings.insert(alloc.id, holding);
     }
@@ -216,17 +275,15 @@ impl NodeTable {
     pub fn remove_alloc(&mut self, id: AllocId) {
         let Some(holding) = self.holdings.remove(&id) else { return };
         self.add_room(holding.node, Room::default().minus(holding.room));
-        if let Some(by_port) = self.ports.get_mut(&holding.node) {
-            for port in &holding.ports {
-                if let Some(holders) = by_port.get_mut(port) {
-                    holders.retain(|holder| *holder != id);
-                    if holders.is_empty() {
-                        by_port.remove(port);
-                    }
-                }
-            }
-            if by_port.is_empty() {
-                self.ports.remove(&holding.node);
+        release(&mut self.ports, holding.node, &holding.ports, id);
+        release(&mut self.exclusives, holding.node, &holding.exclusives, id);
+        let key = (holding.node, holding.priority);
+        if !holding.ending
+            && let Some((room, count)) = self.by_priority.get_mut(&key)
+        {
+            (*room, *count) = (room.minus(holding.room), *count - 1);
+            if *count == 0 {
+                self.by_priority.remove(&key);
             }
         }
         if let Some(ending) = self.ending.get_mut(&holding.node) {
@@ -275,6 +332,22 @@ impl NodeTable {
         self.ports.get(&self.ids[slot])
     }
 
+    pub(crate) fn exclusive_holders(&self, slot: usize) -> Option<&ExclusiveHolders> {
+        self.exclusives.get(&self.ids[slot])
+    }
+
+    /// What allocations of at most this priority hold on the node, and how many they are; ending ones apart.
+    pub(crate) fn held_up_to(&self, slot: usize, priority: i64) -> (Room, u32) {
+        let node = self.ids[slot];
+        let held = self.by_priority.range((node, i64::MIN)..=(node, priority));
+        held.fold((Room::default(), 0), |(room, count), (_, (r, c))| (room.plus(*r), count + c))
+    }
+
+    /// How many allocations on the node are meant to go on.
+    pub(crate) fn staying(&self, slot: usize) -> u32 {
+        self.held_up_to(slot, i64::MAX).1
+    }
+
     /// Allocations on the node that are meant to stop and have not ended, in order of their ids.
     pub(crate) fn ending(&self, slot: usize) -> impl Iterator<Item = AllocId> {
         self.ending.get(&self.ids[slot]).into_iter().flatten().copied()
@@ -289,5 +362,27 @@ impl NodeTable {
         if let Ok(slot) = self.ids.binary_search(&node) {
             self.free[slot] = self.free[slot].minus(room);
         }
+    }
+}
+
+fn hold<K: Ord>(holders_of: &mut BTreeMap<K, Vec<AllocId>>, key: K, id: AllocId) {
+    let holders = holders_of.entry(key).or_default();
+    if let Err(position) = holders.binary_search(&id) {
+        holders.insert(position, id);
+    }
+}
+
+fn release<K: Ord>(on: &mut BTreeMap<NodeId, BTreeMap<K, Vec<AllocId>>>, node: NodeId, keys: &[K], id: AllocId) {
+    let Some(holders_of) = on.get_mut(&node) else { return };
+    for key in keys {
+        if let Some(holders) = holders_of.get_mut(key) {
+            holders.retain(|holder| *holder != id);
+            if holders.is_empty() {
+                holders_of.remove(key);
+            }
+        }
+    }
+    if holders_of.is_empty() {
+        on.remove(&node);
     }
 }

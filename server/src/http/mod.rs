@@ -17,6 +17,7 @@ mod internal;
 mod jobs;
 mod metrics;
 mod nodes;
+mod operator;
 mod plan;
 mod query;
 mod register;

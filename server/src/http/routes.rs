@@ -7,8 +7,8 @@ use http::Method;
 use super::call::{Answer, Call};
 use super::query::decode;
 use super::{
-    agent, allocations, client_alloc, client_fs, evaluations, internal, jobs, metrics, nodes, plan, register, services,
-    status,
+    agent, allocations, client_alloc, client_fs, evaluations, internal, jobs, metrics, nodes, operator, plan, register,
+    services, status,
 };
 
 /// What a caller must be allowed to do. Checked once tokens exist; a row cannot be written without one.
@@ -126,6 +126,8 @@ pub(super) fn table() -> Table {
         GET    "/v1/agent/members"                 ReadAgent      agent::members;
         GET    "/v1/agent/servers"                 ReadAgent      agent::servers;
         GET    "/v1/metrics"                       Anyone         metrics::metrics;
+        GET    "/v1/operator/scheduler/configuration" ManageCluster operator::scheduler;
+        WRITE  "/v1/operator/scheduler/configuration" ManageCluster operator::set_scheduler;
         PUT    "/v1/system/gc"                     ManageCluster  agent::collect_garbage;
         POST   "/v1/internal/node/register"        NodeAgent      internal::register;
         POST   "/v1/internal/node/heartbeat"       NodeAgent      internal::heartbeat;

@@ -15,7 +15,7 @@ use model::job::Job;
 use model::time::Timestamp;
 use scheduler::blocked::BlockedEvals;
 use scheduler::queue::EvalQueue;
-use scheduler::{JobView, NodeTable, schedule};
+use scheduler::{JobView, Neighbour, NodeTable, schedule};
 use state::{State, StoredJob, Table, Touched};
 
 /// The most plans in one round.
@@ -55,7 +55,8 @@ pub struct Receipt {
 
 fn allocs_of(plan: &Plan) -> impl Iterator<Item = AllocId> {
     let stops = plan.stops.iter().map(|stop| stop.id);
-    stops.chain(plan.placements.iter().chain(&plan.in_place).map(|alloc| alloc.id))
+    let victims = plan.preemptions.iter().map(|preemption| preemption.victim);
+    stops.chain(victims).chain(plan.placements.iter().chain(&plan.in_place).map(|alloc| alloc.id))
 }
 
 /// The planner's view of the cluster.
@@ -65,6 +66,8 @@ pub struct Planner {
     queue: EvalQueue,
     blocked: BlockedEvals,
     overtaken: Vec<Evaluation>,
+    /// Whether operators let the planner rest.
+    paused: bool,
 }
 
 impl Planner {
@@ -101,6 +104,9 @@ impl Planner {
         for id in &touched.evals {
             self.absorb_eval(state, *id);
         }
+        if touched.tables.contains(&Table::Scheduling) {
+            self.blocked.take_all().into_iter().for_each(|eval| self.queue.enqueue(eval));
+        }
         for node in roomier {
             for eval in self.blocked.node_changed(&self.table, node, state.index()) {
                 self.queue.enqueue(eval);
@@ -134,11 +140,12 @@ impl Planner {
     }
 
     fn block(&mut self, state: &State, eval: &Evaluation) {
+        let config = state.scheduling();
         let Some(job) = state.job(&eval.job) else {
             self.overtaken.push(cancelled(eval, "the job is gone"));
             return;
         };
-        let outcome = self.blocked.block(eval.clone(), &job.compiled, &self.table);
+        let outcome = self.blocked.block(eval.clone(), &job.compiled, &self.table, config.preempts(job.compiled.kind));
         if let Some(replaced) = outcome.replaced.filter(|replaced| replaced.id != eval.id) {
             self.overtaken.push(cancelled(&replaced, &format!("overtaken by evaluation {}", eval.id)));
         }
@@ -152,13 +159,14 @@ impl Planner {
     pub fn plan(&mut self, state: &State, now: Timestamp, seed: Seed) -> Round {
         let mut round = Round::default();
         let mut changes = 0;
-        while round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
+        self.paused = state.scheduling().pause_eval_broker;
+        while !self.paused && round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
             let Some(eval) = self.queue.dequeue(now) else { break };
             let plan = plan_safely(&self.table, state, &eval, now, seed.child(round.plans.len() as u64));
             if let Some(blocked) = self.blocked.job_changed(&eval.job).filter(|blocked| blocked.id != eval.id) {
                 self.overtaken.push(cancelled(&blocked, &format!("overtaken by evaluation {}", eval.id)));
             }
-            changes += plan.stops.len() + plan.placements.len() + plan.in_place.len();
+            changes += plan.stops.len() + plan.preemptions.len() + plan.placements.len() + plan.in_place.len();
             self.assume(state, &plan);
             round.plans.push(plan);
         }
@@ -177,6 +185,10 @@ impl Planner {
             stopped.client_status = stop.client_status.unwrap_or(stopped.client_status);
             self.table.apply_alloc(&stopped);
         }
+        for preemption in &plan.preemptions {
+            let Some(alloc) = state.alloc(preemption.victim) else { continue };
+            self.table.apply_alloc(&Allocation { desired_status: DesiredStatus::Evict, ..Allocation::clone(&alloc) });
+        }
         plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc));
     }
 
@@ -194,7 +206,7 @@ impl Planner {
 
     /// When the next delayed evaluation becomes ready.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.queue.next_deadline()
+        if self.paused { None } else { self.queue.next_deadline() }
     }
 
     /// Evaluations that wait for their turn or time, and evaluations that wait for room.
@@ -215,14 +227,35 @@ pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timest
     let version = |number: u64| state.job_version(&eval.job, create_index, number);
     let old_versions = |number: u64| -> Option<Arc<CompiledJob>> { version(number).map(|job| job.compiled.clone()) };
     let documents = |number: u64| -> Option<Arc<Job>> { version(number).map(|job| job.document.clone()) };
+    let config = state.scheduling();
     let view = JobView {
         job: stored.as_ref().map(|job| job.compiled.as_ref()),
         key: &eval.job,
         allocs: state.allocs_of_job(&eval.job).map(Arc::as_ref).collect(),
         old_versions: &old_versions,
         documents: &documents,
+        config: &config,
+        neighbours: &|node| neighbours(state, node),
+        // Nobody watches over rollouts yet.
+        rollout: None,
     };
     schedule(table, &view, eval, now, seed, state.index())
+}
+
+/// The allocations on a node that have not ended, as preemption sees them.
+fn neighbours(state: &State, node: NodeId) -> Vec<Neighbour> {
+    let here = state.live_allocs_of_node(node);
+    here.map(|alloc| Neighbour {
+        id: alloc.id,
+        job: alloc.job.clone(),
+        group: alloc.task_group.clone(),
+        priority: alloc.priority,
+        migrate_max_parallel: state
+            .job_of_alloc(alloc)
+            .and_then(|job| job.compiled.group(&alloc.task_group).map(|group| group.migrate_max_parallel))
+            .unwrap_or(1),
+    })
+    .collect()
 }
 
 /// As [`plan_one`]; a panic fails this evaluation instead of ending all planning.

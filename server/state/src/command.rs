@@ -6,6 +6,7 @@ use model::evaluation::{Evaluation, Plan};
 use model::id::{AllocId, JobKey, NodeId, Seed};
 use model::job::Job;
 use model::node::{Eligibility, Node, NodeStatus};
+use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,13 @@ pub enum Op {
     UpdateEvals {
         /// Whole rows; their creation index and time are kept when they exist.
         evals: Vec<Evaluation>,
+    },
+    /// An operator changes how the planner behaves. Answered by [`crate::Reply::Scheduling`].
+    SetScheduling {
+        /// The whole configuration; its indexes are not read.
+        config: SchedulerConfiguration,
+        /// Nothing is done unless the stored one has this `ModifyIndex`.
+        cas: Option<u64>,
     },
     /// Forgets what has ended. Answered by [`crate::Reply::Gc`].
     Gc {

@@ -9,7 +9,7 @@ mod handover;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use model::allocation::{Allocation, DesiredStatus, Grant};
+use model::allocation::{AllocatedPort, Allocation, DesiredStatus, Exclusive, Grant, PortKey};
 use model::id::AllocId;
 use model::node::Node;
 
@@ -30,6 +30,14 @@ pub enum Misfit {
     Disk,
     /// This port is held by another allocation, or kept back by the node.
     Port(u16),
+    /// A core that it was given is another's.
+    Core,
+    /// A device that it was given is another's.
+    Device,
+    /// A volume that it wants to itself is another's.
+    Volume,
+    /// The node takes no more allocations.
+    MaxAllocs,
 }
 
 impl fmt::Display for Misfit {
@@ -41,6 +49,10 @@ impl fmt::Display for Misfit {
             Misfit::Memory => out.write_str("too little memory is left"),
             Misfit::Disk => out.write_str("too little disk is left"),
             Misfit::Port(port) => write!(out, "port {port} is taken"),
+            Misfit::Core => out.write_str("a core is taken"),
+            Misfit::Device => out.write_str("a device is taken"),
+            Misfit::Volume => out.write_str("a volume is taken"),
+            Misfit::MaxAllocs => out.write_str("the node takes no more allocations"),
         }
     }
 }
@@ -81,7 +93,8 @@ impl Amounts {
 #[derive(Clone, Debug)]
 struct Holder {
     amounts: Amounts,
-    ports: Vec<u16>,
+    ports: Vec<PortKey>,
+    exclusives: Vec<Exclusive>,
     starts_after: Vec<AllocId>,
     stopping: bool,
 }
@@ -90,7 +103,8 @@ impl Holder {
     fn of(alloc: &Allocation) -> Holder {
         Holder {
             amounts: Amounts::of(&alloc.grant),
-            ports: alloc.grant.ports.iter().map(|port| port.value).collect(),
+            ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
+            exclusives: alloc.grant.exclusives(),
             starts_after: alloc.starts_after.clone(),
             stopping: alloc.desired_status != DesiredStatus::Run,
         }
@@ -107,7 +121,10 @@ pub struct Room {
     held: Amounts,
     /// How many of `holders` name others to start after: while none does, sums are enough.
     followers: usize,
-    ports: BTreeMap<u16, Vec<AllocId>>,
+    ports: BTreeMap<PortKey, Vec<AllocId>>,
+    exclusives: BTreeMap<Exclusive, Vec<AllocId>>,
+    /// The most that may be meant to run at a time.
+    max_allocs: Option<usize>,
 }
 
 impl Room {
@@ -120,6 +137,8 @@ impl Room {
             held: Amounts::default(),
             followers: 0,
             ports: BTreeMap::new(),
+            exclusives: BTreeMap::new(),
+            max_allocs: usize::try_from(node.node_max_allocs).ok().filter(|most| *most > 0),
         };
         for alloc in live {
             room.put(alloc);
@@ -144,6 +163,9 @@ impl Room {
         for port in &holder.ports {
             self.ports.entry(*port).or_default().push(alloc.id);
         }
+        for thing in &holder.exclusives {
+            self.exclusives.entry(thing.clone()).or_default().push(alloc.id);
+        }
         self.holders.insert(alloc.id, holder);
     }
 
@@ -152,14 +174,8 @@ impl Room {
         let Some(holder) = self.holders.remove(&id) else { return };
         self.held = self.held.minus(holder.amounts);
         self.followers -= usize::from(!holder.starts_after.is_empty());
-        for port in &holder.ports {
-            if let Some(owners) = self.ports.get_mut(port) {
-                owners.retain(|owner| *owner != id);
-                if owners.is_empty() {
-                    self.ports.remove(port);
-                }
-            }
-        }
+        holder.ports.iter().for_each(|port| forget(&mut self.ports, port, id));
+        holder.exclusives.iter().for_each(|thing| forget(&mut self.exclusives, thing, id));
     }
 
     /// Whether `alloc` fits beside all others; what it holds itself already does not count.
@@ -176,9 +192,22 @@ impl Room {
                 return Err(misfit);
             }
         }
-        match newcomer.ports.iter().find(|port| !self.port_is_free(**port, alloc.id, &newcomer)) {
-            Some(port) => Err(Misfit::Port(*port)),
-            None => Ok(()),
+        if let Some((_, port)) = newcomer.ports.iter().find(|port| !self.port_is_free(**port, alloc.id, &newcomer)) {
+            return Err(Misfit::Port(*port));
+        }
+        let free = |owners: Option<&Vec<AllocId>>| {
+            owners.into_iter().flatten().all(|owner| *owner == alloc.id || self.makes_way(*owner, &newcomer))
+        };
+        match newcomer.exclusives.iter().find(|thing| !free(self.exclusives.get(thing))) {
+            Some(Exclusive::Core(_)) => return Err(Misfit::Core),
+            Some(Exclusive::Device(_)) => return Err(Misfit::Device),
+            Some(Exclusive::Volume(_)) => return Err(Misfit::Volume),
+            None => {}
+        }
+        let others = self.holders.iter().filter(|(id, holder)| **id != alloc.id && !holder.stopping);
+        match self.max_allocs.is_some_and(|most| others.count() >= most) {
+            true => Err(Misfit::MaxAllocs),
+            false => Ok(()),
         }
     }
 
@@ -202,8 +231,9 @@ impl Room {
         }))
     }
 
-    fn port_is_free(&self, port: u16, id: AllocId, newcomer: &Holder) -> bool {
-        let kept = self.kept_ports.iter().any(|(first, last)| (*first..=*last).contains(&port));
+    fn port_is_free(&self, port: PortKey, id: AllocId, newcomer: &Holder) -> bool {
+        let own_address = port.0.is_none();
+        let kept = own_address && self.kept_ports.iter().any(|(first, last)| (*first..=*last).contains(&port.1));
         let owners = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
         !kept && owners.iter().all(|owner| *owner == id || self.makes_way(*owner, newcomer))
     }
@@ -221,10 +251,12 @@ impl Room {
     /// What is given twice, in words; for [`crate::invariant`].
     pub(crate) fn conflicts(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for (port, owners) in &self.ports {
+        let ports = self.ports.iter().map(|((_, port), owners)| (format!("port {port}"), owners));
+        let exclusives = self.exclusives.iter().map(|(thing, owners)| (format!("{thing:?}"), owners));
+        for (what, owners) in ports.chain(exclusives) {
             for (i, one) in owners.iter().enumerate() {
                 for other in owners[i + 1..].iter().filter(|other| !self.follows(*one, **other)) {
-                    found.push(format!("port {port} is held by both {one} and {other}"));
+                    found.push(format!("{what} is held by both {one} and {other}"));
                 }
             }
         }
@@ -244,6 +276,15 @@ impl Room {
             stopping && self.holders.get(&behind).is_some_and(|holder| holder.starts_after.contains(&ahead))
         };
         after(one, other) || after(other, one)
+    }
+}
+
+fn forget<K: Ord>(owners_of: &mut BTreeMap<K, Vec<AllocId>>, key: &K, id: AllocId) {
+    if let Some(owners) = owners_of.get_mut(key) {
+        owners.retain(|owner| *owner != id);
+        if owners.is_empty() {
+            owners_of.remove(key);
+        }
     }
 }
 

@@ -33,6 +33,11 @@ pub enum Reply {
     Evals,
     /// To `Gc`.
     Gc(GcDone),
+    /// To `SetScheduling`.
+    Scheduling {
+        /// False when the stored configuration was not the expected one.
+        updated: bool,
+    },
     /// The command changed nothing.
     Refused(Refusal),
 }

@@ -15,6 +15,7 @@ use model::id::{EvalId, JobKey, Seed};
 use model::job::Job;
 use model::metric::AllocMetric;
 use model::node::Node;
+use model::scheduling::SchedulerConfiguration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -76,6 +77,7 @@ enum Row {
     },
     /// The last value; without it the stream was cut off.
     End,
+    Scheduling(SchedulerConfiguration),
 }
 
 /// [`Row`] with borrowed contents, for writing.
@@ -88,6 +90,7 @@ enum RowRef<'a> {
     Eval(&'a Evaluation),
     Seen { seed: Seed, reply: &'a Reply },
     End,
+    Scheduling(&'a SchedulerConfiguration),
 }
 
 /// The SHA-256 of a state's snapshot: equal on every replica at the same index, and after a restore.
@@ -142,6 +145,9 @@ impl State {
         self.nodes.values().try_for_each(|node| write(sink, &RowRef::Node(node)))?;
         self.allocs.values().try_for_each(|alloc| write(sink, &RowRef::Alloc(alloc)))?;
         self.evals.values().try_for_each(|eval| write(sink, &RowRef::Eval(eval)))?;
+        if let Some(config) = &self.scheduling {
+            write(sink, &RowRef::Scheduling(config))?;
+        }
         for seed in &self.seen_order {
             if let Some(reply) = self.seen.get(seed) {
                 write(sink, &RowRef::Seen { seed: *seed, reply })?;
@@ -226,6 +232,7 @@ impl Restore {
                 state.evals_by_job.insert((eval.job.clone(), eval.id));
                 state.evals.insert(eval.id, Arc::from(eval));
             }
+            Row::Scheduling(config) => state.scheduling = Some(Arc::new(config)),
             Row::Seen { seed, reply } => {
                 state.seen.insert(seed, Arc::new(reply));
                 state.seen_order.push_back(seed);

@@ -7,6 +7,7 @@ use model::allocation::Allocation;
 use model::evaluation::Evaluation;
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::node::Node;
+use model::scheduling::SchedulerConfiguration;
 
 use crate::command::Command;
 use crate::reply::{Outcome, Reply};
@@ -27,6 +28,8 @@ pub struct State {
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
     pub(crate) allocs: OrdMap<AllocId, Arc<Allocation>>,
     pub(crate) evals: OrdMap<EvalId, Arc<Evaluation>>,
+    /// None until an operator sets one.
+    pub(crate) scheduling: Option<Arc<SchedulerConfiguration>>,
     pub(crate) seen: OrdMap<Seed, Arc<Reply>>,
     pub(crate) seen_order: Vector<Seed>,
     /// Derived from `allocs`.
@@ -150,6 +153,11 @@ impl State {
     /// The allocations whose id starts with the bits that `first` and `last` span (a prefix search), by id.
     pub fn allocs_between(&self, first: AllocId, last: AllocId) -> impl Iterator<Item = &Arc<Allocation>> {
         self.allocs.range(first..=last).map(|(_, alloc)| alloc)
+    }
+
+    /// How the planner behaves.
+    pub fn scheduling(&self) -> Arc<SchedulerConfiguration> {
+        self.scheduling.clone().unwrap_or_else(|| Arc::new(SchedulerConfiguration::initial()))
     }
 
     /// All evaluations, by id.

@@ -16,11 +16,13 @@ pub enum Table {
     Allocs,
     /// Evaluations.
     Evals,
+    /// The scheduler configuration, one row.
+    Scheduling,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 4] = [Table::Jobs, Table::Nodes, Table::Allocs, Table::Evals];
+    pub const ALL: [Table; 5] = [Table::Jobs, Table::Nodes, Table::Allocs, Table::Evals, Table::Scheduling];
 }
 
 /// What changed, in order and each once.

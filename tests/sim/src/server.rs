@@ -399,6 +399,7 @@ fn summary(op: &Op) -> String {
         Op::StopAlloc { id, .. } => format!("stop {}", id.short()),
         Op::ApplyPlans { plans } => plans.iter().map(plan_summary).collect::<Vec<_>>().join("; "),
         Op::UpdateEvals { evals } => format!("{} evaluations", evals.len()),
+        Op::SetScheduling { .. } => "configure the scheduler".to_owned(),
         Op::Gc { .. } => "collect".to_owned(),
     }
 }

@@ -164,7 +164,7 @@ impl Check {
         let (Some(left), Some(right)) = (left, right) else { return false };
         match &self.operator {
             Operator::Equal => left == right,
-            Operator::Ordered(wanted) => compare(&left, &right).is_some_and(|order| wanted.contains(&order)),
+            Operator::Ordered(wanted) => compare_with(&left, &right).is_some_and(|order| wanted.contains(&order)),
             Operator::ContainsAll => elements(&right).all(|wanted| elements(&left).any(|has| has == wanted)),
             Operator::ContainsAny => elements(&right).any(|wanted| elements(&left).any(|has| has == wanted)),
             Operator::Pattern(Some(regex)) => regex.is_match(&left),
@@ -175,12 +175,12 @@ impl Check {
     }
 }
 
-fn elements(list: &str) -> impl Iterator<Item = &str> {
+pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim)
 }
 
 /// Whole numbers, else decimal numbers, else bytes.
-fn compare(left: &str, right: &str) -> Option<Ordering> {
+pub(super) fn compare_with(left: &str, right: &str) -> Option<Ordering> {
     if let (Ok(left), Ok(right)) = (left.parse::<i64>(), right.parse::<i64>()) {
         return Some(left.cmp(&right));
     }
@@ -209,7 +209,8 @@ pub fn validate(constraint: &Constraint) -> Result<(), String> {
         "" => return Err("the operator is missing".to_owned()),
         "distinct_hosts" => {}
         "distinct_property" => {
-            if !missing_right && constraint.r_target.parse::<u64>().ok().is_none_or(|count| count == 0) {
+            let signed = constraint.r_target.starts_with('+');
+            if !missing_right && (signed || constraint.r_target.parse::<u64>().ok().is_none_or(|count| count == 0)) {
                 return Err(format!("distinct_property needs a count above 0, not {:?}", constraint.r_target));
             }
         }
@@ -230,6 +231,29 @@ pub fn validate(constraint: &Constraint) -> Result<(), String> {
         return Err(format!("{:?} needs an attribute on its left side", constraint.operand));
     }
     validate_target(&constraint.l_target)
+}
+
+/// Whether an affinity is one that the planner can weigh, for use when a job is registered. A reference that no node has
+/// is let through: it never matches.
+///
+/// # Errors
+/// What is wrong, in one sentence.
+pub fn validate_affinity(affinity: &Affinity) -> Result<(), String> {
+    match affinity.operand.as_str() {
+        "" => return Err("the operator is missing".to_owned()),
+        "distinct_hosts" | "distinct_property" | "is_set" | "is_not_set" => {
+            return Err(format!("{:?} is no operator of an affinity", affinity.operand));
+        }
+        _ => {}
+    }
+    Check::of_affinity(affinity)?;
+    if affinity.l_target.is_empty() {
+        return Err(format!("{:?} needs an attribute on its left side", affinity.operand));
+    }
+    match affinity.r_target.is_empty() && affinity.operand != "regexp" {
+        true => Err(format!("{:?} needs a right side", affinity.operand)),
+        false => Ok(()),
+    }
 }
 
 fn validate_target(text: &str) -> Result<(), String> {

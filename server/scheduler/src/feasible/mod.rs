@@ -1,7 +1,11 @@
 //! Which nodes may run a copy at all. A filter that rejects a node also says why, in the same small type.
+//!
+//! All of [`Rules`] but [`Rules::check_copy`] is static: once per node and group, so that it can be kept as a bitset.
+//! `distinct` depends on where the other copies are.
 
 pub mod constraint;
 mod datacenter;
+pub(crate) mod device;
 pub(crate) mod distinct;
 mod pattern;
 mod version;
@@ -9,9 +13,11 @@ mod version;
 use std::collections::BTreeSet;
 
 use model::compiled::{CompiledGroup, CompiledJob};
+use model::job::VolumeRequest;
 
 use crate::table::NodeInfo;
 use constraint::Check;
+use device::DeviceAsk;
 
 /// Why a node may not run a copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +28,12 @@ pub(crate) enum Rejection {
     Driver,
     /// A host volume is missing, or read-only where it must not be.
     Volume,
+    /// It has not enough devices of the kind.
+    Device,
+    /// It lacks the CNI network.
+    Network,
+    /// It lacks the host network of the port at this place.
+    HostNetwork(usize),
     /// Another copy runs there.
     DistinctHosts,
     /// The property at this place has its value used up, or the node lacks it.
@@ -38,6 +50,7 @@ pub(crate) struct Rule {
 pub(crate) struct Rules<'a> {
     pub rules: Vec<Rule>,
     pub drivers: BTreeSet<&'a str>,
+    pub devices: Vec<DeviceAsk<'a>>,
     job: &'a CompiledJob,
     group: &'a CompiledGroup,
 }
@@ -53,6 +66,7 @@ impl<'a> Rules<'a> {
         Rules {
             rules: rules.collect(),
             drivers: group.tasks.iter().map(|task| task.driver.as_str()).collect(),
+            devices: group.tasks.iter().flat_map(|task| task.devices.iter().map(DeviceAsk::of)).collect(),
             job,
             group,
         }
@@ -82,12 +96,51 @@ impl<'a> Rules<'a> {
         if let Some(position) = self.rules.iter().position(fails) {
             return Err(Rejection::Constraint(position));
         }
-        for request in self.group.volumes.values().filter(|request| request.r#type != "csi") {
-            match node.volumes.get(&request.source) {
-                Some(read_only) if !read_only || request.read_only => {}
-                _ => return Err(Rejection::Volume),
-            }
+        if !device::suffice(&self.devices, &node.devices) {
+            return Err(Rejection::Device);
         }
-        Ok(())
+        let mode = &self.group.network_mode;
+        if mode.starts_with("cni/") && !node.network_modes.contains(mode) {
+            return Err(Rejection::Network);
+        }
+        if let Some(position) = self.group.ports.iter().position(|port| node.network(&port.host_network).is_none()) {
+            return Err(Rejection::HostNetwork(position));
+        }
+        let wanted = self.group.volumes.values().filter(|request| !request.per_alloc);
+        match wanted.map(|request| (request, request.source.as_str())).all(|(r, source)| has_volume(node, r, source)) {
+            true => Ok(()),
+            false => Err(Rejection::Volume),
+        }
     }
+
+    /// Whether some volume's name depends on the copy: then [`Rules::check_copy`] must be asked for each.
+    pub fn depends_on_copy(&self) -> bool {
+        self.group.volumes.values().any(|request| request.per_alloc)
+    }
+
+    /// What depends on the node and the copy's index alone: volumes of their own.
+    pub fn check_copy(&self, node: &NodeInfo, index: u32) -> Result<(), Rejection> {
+        let mut wanted = self.group.volumes.values().filter(|request| request.per_alloc);
+        match wanted.all(|request| has_volume(node, request, &volume_source(request, index))) {
+            true => Ok(()),
+            false => Err(Rejection::Volume),
+        }
+    }
+}
+
+fn has_volume(node: &NodeInfo, request: &VolumeRequest, source: &str) -> bool {
+    let found = node.volumes.get(source);
+    request.r#type == "csi" || found.is_some_and(|read_only| !read_only || request.read_only)
+}
+
+/// The volume of the copy with this index: `data[2]` when each has its own.
+pub(crate) fn volume_source(request: &VolumeRequest, index: u32) -> String {
+    if request.per_alloc { format!("{}[{index}]", request.source) } else { request.source.clone() }
+}
+
+/// The host volumes that the copy with this index wants to itself.
+pub(crate) fn exclusive_volumes(group: &CompiledGroup, index: u32) -> Vec<String> {
+    let alone =
+        |request: &&VolumeRequest| request.r#type != "csi" && request.access_mode == "single-node-single-writer";
+    group.volumes.values().filter(alone).map(|request| volume_source(request, index)).collect()
 }

@@ -17,8 +17,7 @@ impl Names {
 
     /// Marks a name as taken.
     pub fn take(&mut self, name: &str) {
-        let index = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
-        self.taken.extend(index.and_then(|(_, index)| index.parse::<u32>().ok()));
+        self.taken.extend(parse(name));
     }
 
     /// The next free name.
@@ -29,4 +28,13 @@ impl Names {
         self.next += 1;
         format!("{}[{}]", self.prefix, self.next - 1)
     }
+}
+
+fn parse(name: &str) -> Option<u32> {
+    name.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
+}
+
+/// The index in a name; 0 in one that has none.
+pub(crate) fn index(name: &str) -> u32 {
+    parse(name).unwrap_or(0)
 }

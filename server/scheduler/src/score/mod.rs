@@ -1,7 +1,7 @@
 //! How good a node is for a copy: named parts, averaged over those that count.
 
 pub(crate) mod affinity;
-pub(crate) mod binpack;
+pub(crate) mod fit;
 pub(crate) mod spread;
 
 use std::collections::BTreeMap;
@@ -9,8 +9,14 @@ use std::collections::BTreeMap;
 /// The parts of one node's score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Parts {
-    /// How full the node is with the copy on it: 0 to 1.
-    pub binpack: f64,
+    /// How well the copy fits by the cluster's algorithm: 0 to 1.
+    pub fit: f64,
+    /// What the imbalance of free CPU and memory takes off that; only where the algorithm looks at it.
+    pub balance: Option<f64>,
+    /// Matching over all weights of device affinities; counts whenever there are any.
+    pub devices: Option<f64>,
+    /// When others have to go for it: the fewer and less important the better.
+    pub preemption: Option<f64>,
     /// Negative when copies of the same group are there; 0 does not count.
     pub anti_affinity: f64,
     /// -1 where the replaced copy failed; 0 does not count.
@@ -24,8 +30,12 @@ pub(crate) struct Parts {
 impl Parts {
     /// The mean of the parts that count.
     pub fn norm(&self) -> f64 {
-        let mut sum = self.binpack + self.affinity.unwrap_or(0.0);
-        let mut terms = 1.0 + f64::from(u8::from(self.affinity.is_some()));
+        let mut sum = self.fit + self.balance.unwrap_or(0.0);
+        let mut terms = 1.0;
+        for part in [self.devices, self.affinity, self.preemption].into_iter().flatten() {
+            sum += part;
+            terms += 1.0;
+        }
         for part in [self.anti_affinity, self.reschedule_penalty, self.spread] {
             if part != 0.0 {
                 sum += part;
@@ -37,7 +47,9 @@ impl Parts {
 
     /// The parts by Nomad's names; system jobs know only the first.
     pub fn named(&self, system: bool) -> BTreeMap<String, f64> {
-        let mut named = BTreeMap::from([("binpack".to_owned(), self.binpack)]);
+        let mut named = BTreeMap::from([("binpack".to_owned(), self.fit)]);
+        let optional = [("balance", self.balance), ("devices", self.devices), ("preemption", self.preemption)];
+        named.extend(optional.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?))));
         if system {
             return named;
         }

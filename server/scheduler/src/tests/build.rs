@@ -1,6 +1,7 @@
 //! Clusters, jobs and a little state for the tests.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::allocation::{Allocation, ClientStatus, DesiredStatus};
@@ -9,10 +10,11 @@ use model::evaluation::{Evaluation, Plan};
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::job::Job;
 use model::node::Node;
+use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{JobView, NodeTable, schedule};
+use crate::{JobView, Neighbour, NodeTable, Rollout, schedule};
 
 /// A ready node in `dc1` with the driver `mock_driver`.
 pub fn node(number: u128, cpu: i64, memory: i64) -> Node {
@@ -50,13 +52,15 @@ pub struct World {
     pub versions: BTreeMap<(JobKey, u64), Arc<Job>>,
     pub current: BTreeMap<JobKey, CompiledJob>,
     pub table: NodeTable,
+    pub config: SchedulerConfiguration,
+    pub rollouts: BTreeMap<JobKey, Rollout>,
     pub evals: u64,
     pub now: Timestamp,
 }
 
 impl World {
     pub fn with(nodes: impl IntoIterator<Item = Node>) -> World {
-        let mut world = World::default();
+        let mut world = World { config: SchedulerConfiguration::initial(), ..World::default() };
         nodes.into_iter().for_each(|node| world.put_node(node));
         world
     }
@@ -91,6 +95,9 @@ impl World {
             allocs: self.allocs.values().filter(|alloc| alloc.job == *key).collect(),
             old_versions: &old_versions,
             documents: &documents,
+            config: &self.config,
+            neighbours: &|node| self.neighbours(node),
+            rollout: self.rollouts.get(key),
         };
         let seed = Seed(u128::from(self.evals));
         let eval = Evaluation {
@@ -102,6 +109,22 @@ impl World {
         let plan = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
         assert_eq!(plan, schedule(&self.table, &view, &eval, self.now, seed, self.evals), "equal input, equal plan");
         plan
+    }
+
+    fn neighbours(&self, node: NodeId) -> Vec<Neighbour> {
+        let here = self.allocs.values().filter(|alloc| alloc.node_id == node && alloc.is_live());
+        let most = |alloc: &Allocation| {
+            let job = self.versions.get(&(alloc.job.clone(), alloc.job_version)).map(|job| compile(job));
+            job.and_then(|job| job.group(&alloc.task_group).map(|group| group.migrate_max_parallel)).unwrap_or(1)
+        };
+        here.map(|alloc| Neighbour {
+            id: alloc.id,
+            job: alloc.job.clone(),
+            group: alloc.task_group.clone(),
+            priority: alloc.priority,
+            migrate_max_parallel: most(alloc),
+        })
+        .collect()
     }
 
     pub fn put_alloc(&mut self, alloc: Allocation) {
@@ -127,6 +150,12 @@ impl World {
                 alloc.desired_description = stop.description.clone();
                 alloc.client_status = stop.client_status.unwrap_or(alloc.client_status);
                 alloc.next_allocation = replaced_by.map(|new| new.id);
+            });
+        }
+        for preemption in &plan.preemptions {
+            self.edit(preemption.victim, |alloc| {
+                alloc.desired_status = DesiredStatus::Evict;
+                alloc.preempted_by = Some(preemption.by);
             });
         }
         plan.placements.iter().chain(&plan.in_place).for_each(|alloc| self.put_alloc(alloc.clone()));
@@ -157,8 +186,32 @@ impl World {
     }
 }
 
-/// A file of recorded answers; none outside the place where they are kept.
+/// A file of recorded answers: in the folder that `DROVER_SHARED` names, or in a folder `shared` beside the checkout or
+/// one of its parents. None where they are not kept.
 pub fn corpus(name: &str) -> Option<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus/scheduling/");
-    std::fs::read_to_string(format!("{folder}{name}")).ok()
+    let named = std::env::var_os("DROVER_SHARED").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|parent| parent.join("shared"));
+    let found = named.into_iter().chain(beside).map(|folder| folder.join("corpus/scheduling").join(name));
+    let text = found.into_iter().find_map(|path| std::fs::read_to_string(path).ok());
+    assert!(text.is_some() || !is_required(), "{name} is required and not there");
+    text
+}
+
+fn is_required() -> bool {
+    std::env::var_os("DROVER_CORPUS_REQUIRED").is_some_and(|value| value == "1")
+}
+
+/// Prints how many were compared and fails when something differs, or when nothing was compared though it must be.
+pub fn verdict(what: &str, compared: usize, differences: &[String]) {
+    println!("{what}: {compared} compared, {} differ", differences.len());
+    differences.iter().take(40).for_each(|difference| println!("  {difference}"));
+    assert!(differences.is_empty(), "{} of {compared} {what} differ", differences.len());
+    assert!(compared > 0 || !is_required(), "no {what} were compared");
+}
+
+/// Rows of a recording that are not imitated, with the reason, from `oddities.tsv`.
+pub fn oddities(file: &str) -> BTreeMap<String, String> {
+    let rows = include_str!("oddities.tsv").lines().skip(1).map(|line| line.splitn(3, '\t').collect::<Vec<_>>());
+    let mine = rows.filter(|row| row.first() == Some(&file));
+    mine.map(|row| (row[1].to_owned(), row[2].to_owned())).collect()
 }

@@ -64,17 +64,18 @@ fn live(world: &mut World, case_nodes: &[Value], live: &Value) {
         let grant = TaskGrant {
             cpu: value["cpu"].as_i64().unwrap(),
             memory_mb: value["memory"].as_i64().unwrap(),
-            memory_max_mb: 0,
+            ..TaskGrant::default()
         };
         world.put_alloc(Allocation {
             id: AllocId(1000 + ordinal as u128),
             name: value["name"].as_str().unwrap().to_owned(),
             job: JobKey::new("default", job),
             job_create_index: 1,
+            priority: value["priority"].as_i64().unwrap(),
             job_version: value["version"].as_u64().unwrap(),
             task_group: value["group"].as_str().unwrap().to_owned(),
             node_id: NodeId(number),
-            grant: Grant { tasks: BTreeMap::from([("t".to_owned(), grant)]), disk_mb: 10, ports: Vec::new() },
+            grant: Grant { tasks: BTreeMap::from([("t".to_owned(), grant)]), disk_mb: 10, ..Grant::default() },
             ..Allocation::default()
         });
     }

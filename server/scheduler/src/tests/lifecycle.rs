@@ -153,7 +153,7 @@ fn what_fits_nowhere_is_blocked_until_a_fit_node_has_room() {
     let blocked = plan.follow_ups[0].clone();
     assert_eq!((blocked.status, Some(blocked.id)), (EvalStatus::Blocked, plan.eval.blocked_eval));
     let mut waiting = BlockedEvals::new();
-    assert!(waiting.block(blocked.clone(), &world.current[&key], &world.table).woken.is_none());
+    assert!(waiting.block(blocked.clone(), &world.current[&key], &world.table, false).woken.is_none());
     world.put_node(node(2, 700, 1000));
     assert!(waiting.node_changed(&world.table, NodeId(2), 2).is_empty());
     let mut other = node(3, 4000, 4000);
@@ -164,7 +164,7 @@ fn what_fits_nowhere_is_blocked_until_a_fit_node_has_room() {
     assert_eq!(waiting.node_changed(&world.table, NodeId(4), 4)[0].id, blocked.id);
     assert!(waiting.is_empty());
     // A change that came between planning and blocking wakes at once.
-    assert!(waiting.block(blocked, &world.current[&key], &world.table).woken.is_some());
+    assert!(waiting.block(blocked, &world.current[&key], &world.table, false).woken.is_some());
     world.settle(&key);
     nothing(&mut world, &key);
 }

@@ -24,6 +24,7 @@ const AREAS: &[&str] = &[
     "client-allocation",
     "status",
     "agent",
+    "operator",
     "metrics",
     "errors",
     "transport",

@@ -196,6 +196,7 @@ fn node() -> Node {
                     ..NodeNetwork::default()
                 },
             ],
+            devices: Vec::new(),
             min_dynamic_port: 20_000,
             max_dynamic_port: 21_000,
         },

@@ -52,6 +52,8 @@ pub(in crate::http) fn full(alloc: &Allocation, job: Option<JobOf<'_>>) -> Value
     put("TaskStates", task::states(&alloc.task_states));
     put("PreviousAllocation", json!(id_text(&alloc.previous_allocation)));
     put("NextAllocation", json!(id_text(&alloc.next_allocation)));
+    put("PreemptedAllocations", json!(alloc.preempted));
+    put("PreemptedByAllocation", json!(id_text(&alloc.preempted_by)));
     put("DeploymentID", json!(id_text(&alloc.deployment_id)));
     put("DeploymentStatus", deployment_status(alloc));
     put("RescheduleTracker", alloc.reschedule_tracker.as_ref().map_or(Value::Null, value_of));
@@ -93,8 +95,8 @@ pub(in crate::http) fn stub(
         "FollowupEvalID": id_text(&alloc.followup_eval_id),
         "NextAllocation": id_text(&alloc.next_allocation),
         "RescheduleTracker": alloc.reschedule_tracker.as_ref().map_or(Value::Null, value_of),
-        "PreemptedAllocations": null,
-        "PreemptedByAllocation": "",
+        "PreemptedAllocations": if alloc.preempted.is_empty() { Value::Null } else { json!(alloc.preempted) },
+        "PreemptedByAllocation": id_text(&alloc.preempted_by),
         "CreateIndex": alloc.create_index,
         "ModifyIndex": alloc.modify_index,
         "CreateTime": alloc.create_time.0,
@@ -112,7 +114,7 @@ fn deployment_status(alloc: &Allocation) -> Value {
         json!({
             "Healthy": health.healthy,
             "Timestamp": health.at.to_rfc3339(),
-            "Canary": false,
+            "Canary": alloc.canary,
             "ModifyIndex": alloc.modify_index,
         })
     })

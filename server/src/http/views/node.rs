@@ -78,7 +78,7 @@ fn resources(resources: &NodeResources) -> Value {
         other => other,
     });
     fields.insert("Networks".to_owned(), plain.collect());
-    fields.insert("Devices".to_owned(), Value::Null);
+    fields.entry("Devices").or_insert(Value::Null);
     fields.insert("Processors".to_owned(), processors(resources));
     object
 }

@@ -39,10 +39,10 @@ pub(in crate::http) fn allocated(alloc: &Allocation, group: Group<'_>) -> Value 
             (
                 name.clone(),
                 json!({
-                    "Cpu": {"CpuShares": grant.cpu, "ReservedCores": null},
+                    "Cpu": {"CpuShares": grant.cpu, "ReservedCores": some(&grant.cores)},
                     "Memory": {"MemoryMB": grant.memory_mb, "MemoryMaxMB": grant.memory_max_mb},
                     "Networks": networks,
-                    "Devices": null,
+                    "Devices": devices(grant),
                 }),
             )
         })
@@ -61,11 +61,25 @@ pub(in crate::http) fn allocated(alloc: &Allocation, group: Group<'_>) -> Value 
     })
 }
 
+/// Null when there is nothing, as Go prints an absent list.
+fn some<T: serde::Serialize>(list: &[T]) -> Value {
+    if list.is_empty() { Value::Null } else { json!(list) }
+}
+
+fn devices(grant: &TaskGrant) -> Value {
+    let groups = grant.devices.iter();
+    let groups: Vec<Value> = groups
+        .map(|group| json!({"Vendor": group.vendor, "Type": group.r#type, "Name": group.name, "DeviceIDs": group.ids}))
+        .collect();
+    some(&groups)
+}
+
 /// `Resources`, the sum of everything.
 pub(in crate::http) fn total(alloc: &Allocation, group: Group<'_>) -> Value {
     let grant = &alloc.grant;
     let max = grant.tasks.values().map(|task| if task.memory_max_mb > 0 { task.memory_max_mb } else { task.memory_mb });
-    let sum = TaskGrant { cpu: grant.cpu(), memory_mb: grant.memory_mb(), memory_max_mb: max.sum() };
+    let sum =
+        TaskGrant { cpu: grant.cpu(), memory_mb: grant.memory_mb(), memory_max_mb: max.sum(), ..TaskGrant::default() };
     legacy(&sum, grant.disk_mb, networks(alloc, "", group))
 }
 
@@ -85,7 +99,7 @@ pub(in crate::http) fn by_task(alloc: &Allocation, group: Group<'_>) -> Value {
 
 fn legacy(grant: &TaskGrant, disk_mb: i64, networks: Value) -> Value {
     json!({
-        "CPU": grant.cpu, "Cores": 0, "MemoryMB": grant.memory_mb, "MemoryMaxMB": grant.memory_max_mb,
+        "CPU": grant.cpu, "Cores": grant.cores.len(), "MemoryMB": grant.memory_mb, "MemoryMaxMB": grant.memory_max_mb,
         "DiskMB": disk_mb, "IOPS": 0, "Networks": networks, "Devices": null, "NUMA": null, "SecretsMB": 0,
     })
 }

@@ -6,6 +6,7 @@ mod gc;
 mod jobs;
 mod nodes;
 mod plans;
+mod scheduling;
 mod write;
 
 use crate::command::{Command, Op};
@@ -40,6 +41,7 @@ fn run(writer: &mut Writer<'_>, op: &Op) -> Result<Reply, Refusal> {
         Op::StopAlloc { id, no_shutdown_delay } => allocs::stop(writer, *id, *no_shutdown_delay),
         Op::ApplyPlans { plans } => Ok(plans::apply(writer, plans)),
         Op::UpdateEvals { evals } => Ok(evals::update(writer, evals)),
+        Op::SetScheduling { config, cas } => Ok(scheduling::set(writer, config, *cas)),
         Op::Gc { before, force } => Ok(gc::collect(writer, *before, *force)),
     }
 }

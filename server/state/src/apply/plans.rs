@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::allocation::{Allocation, DesiredStatus};
-use model::evaluation::{EvalStatus, Evaluation, Plan, PlannedStop, trigger};
+use model::allocation::{Allocation, ClientStatus, DesiredStatus};
+use model::evaluation::{EvalStatus, Evaluation, Plan, PlannedStop, Preemption, trigger};
 use model::id::{AllocId, EvalId, JobKey, NodeId};
 use model::metric::AllocMetric;
 use model::time::GoDuration;
@@ -80,10 +80,11 @@ impl Batch {
         }
         let mut shared: Option<Arc<AllocMetric>> = None;
         for placement in &plan.placements {
-            if self.may_place(writer, placement).is_err() {
+            let Some(victims) = self.make_way(writer, plan, placement) else {
                 dropped.push(placement.id);
                 continue;
-            }
+            };
+            victims.into_iter().for_each(|victim| evict(writer, victim));
             let mut alloc = placed(writer, plan, placement);
             share_metrics(&mut shared, &mut alloc);
             if let Some(previous) = alloc.previous_allocation {
@@ -111,7 +112,7 @@ impl Batch {
             }
         }
         for placement in &plan.placements {
-            if trial.may_place(writer, placement).is_err() {
+            if trial.make_way(writer, plan, placement).is_none() {
                 return false;
             }
             if let Some(room) = trial.room(writer, placement.node_id) {
@@ -133,6 +134,32 @@ impl Batch {
         Some(self.rooms.entry(id).or_insert_with(|| Room::of(writer.state, node)))
     }
 
+    /// The evicted rows that make room for a placement, none of them written yet; none when it does not fit even so,
+    /// or when one of them is no longer there to be evicted.
+    fn make_way(&mut self, writer: &Writer<'_>, plan: &Plan, placement: &Allocation) -> Option<Vec<Allocation>> {
+        let chosen = plan.preemptions.iter().filter(|preemption| preemption.by == placement.id);
+        let victims = chosen.map(|preemption| evicted(writer, preemption)).collect::<Option<Vec<_>>>()?;
+        self.note(writer, &victims);
+        if self.may_place(writer, placement).is_ok() {
+            return Some(victims);
+        }
+        let stored: Vec<Allocation> = victims
+            .iter()
+            .filter_map(|victim| writer.state.allocs.get(&victim.id))
+            .map(|row| (**row).clone())
+            .collect();
+        self.note(writer, &stored);
+        None
+    }
+
+    fn note(&mut self, writer: &Writer<'_>, allocs: &[Allocation]) {
+        for alloc in allocs {
+            if let Some(room) = self.room(writer, alloc.node_id) {
+                room.put(alloc);
+            }
+        }
+    }
+
     /// Whether a placement is still wanted and fits.
     fn may_place(&mut self, writer: &Writer<'_>, placement: &Allocation) -> Result<(), Misfit> {
         let node = writer.state.nodes.get(&placement.node_id).ok_or(Misfit::NoNode)?;
@@ -152,6 +179,8 @@ impl Batch {
         let alloc = Allocation {
             job_version: update.job_version,
             grant: update.grant.clone(),
+            priority: update.priority,
+            unknown_since: None,
             metrics: update.metrics.clone().or_else(|| stored.metrics.clone()),
             deployment_id: update.deployment_id,
             eval_id: plan.eval.id,
@@ -183,11 +212,33 @@ fn stopped(writer: &Writer<'_>, stop: &PlannedStop) -> Option<Allocation> {
         alloc.desired_description.clone_from(&stop.description);
     }
     if let Some(status) = stop.client_status.filter(|_| stored.is_live()) {
+        alloc.unknown_since = alloc.unknown_since.or((status == ClientStatus::Unknown).then_some(writer.at));
         alloc.client_status = status;
         alloc.client_description.clone_from(&stop.description);
     }
     alloc.alloc_modify_index = writer.index;
     Some(alloc)
+}
+
+/// The row of one that goes for a more important one; none when it is gone already.
+fn evicted(writer: &Writer<'_>, preemption: &Preemption) -> Option<Allocation> {
+    let stored = writer.state.allocs.get(&preemption.victim).filter(|stored| !stored.is_terminal())?;
+    Some(Allocation {
+        desired_status: DesiredStatus::Evict,
+        desired_description: format!("Preempted by alloc ID {}", preemption.by),
+        preempted_by: Some(preemption.by),
+        alloc_modify_index: writer.index,
+        ..(**stored).clone()
+    })
+}
+
+/// Stores an evicted row and makes the planner look for another place for it.
+fn evict(writer: &mut Writer<'_>, victim: Allocation) {
+    let key = victim.job.clone();
+    writer.put_alloc(victim);
+    if let Some(job) = writer.state.job(&key) {
+        evals::want(writer, &job, Cause::of(trigger::PREEMPTION));
+    }
 }
 
 /// A new row: what the planner decided, with the client's side as it is before the client has seen it.

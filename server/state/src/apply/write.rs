@@ -6,6 +6,7 @@ use model::allocation::Allocation;
 use model::evaluation::Evaluation;
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::node::Node;
+use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
 
 use crate::command::Command;
@@ -73,6 +74,12 @@ impl<'a> Writer<'a> {
             self.touch(Table::Jobs);
             self.touched.jobs.insert(key.clone());
         }
+    }
+
+    /// Stores the scheduler configuration.
+    pub fn put_scheduling(&mut self, config: SchedulerConfiguration) {
+        self.state.scheduling = Some(Arc::new(config));
+        self.touch(Table::Scheduling);
     }
 
     /// Stores a node.

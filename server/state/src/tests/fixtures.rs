@@ -143,12 +143,13 @@ pub fn join(number: u128) -> Op {
 
 /// The same amount of everything, and a port unless it is 0.
 pub fn grant(amount: i64, port: u16) -> Grant {
-    let task = TaskGrant { cpu: amount, memory_mb: amount, memory_max_mb: 0 };
+    let task = TaskGrant { cpu: amount, memory_mb: amount, ..TaskGrant::default() };
     let port = AllocatedPort { label: "http".to_owned(), value: port, to: port, ..AllocatedPort::default() };
     Grant {
         tasks: BTreeMap::from([("main".to_owned(), task)]),
         disk_mb: amount,
         ports: if port.value == 0 { vec![] } else { vec![port] },
+        ..Grant::default()
     }
 }
 

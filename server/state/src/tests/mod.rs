@@ -6,5 +6,7 @@ mod gc;
 mod jobs;
 mod nodes;
 mod plans;
+mod preemption;
 mod random;
+mod scheduling;
 mod snapshot;

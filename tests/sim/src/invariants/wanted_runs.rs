@@ -107,11 +107,12 @@ fn queued(state: &State, job: &CompiledJob, group: &CompiledGroup) -> usize {
 /// Whether a copy would fit on a node, asked of the state itself.
 fn has_room(state: &State, node: &Node, group: &CompiledGroup) -> bool {
     let grant = |task: &model::compiled::CompiledTask| {
-        (task.name.clone(), TaskGrant { cpu: task.cpu, memory_mb: task.memory_mb, memory_max_mb: 0 })
+        (task.name.clone(), TaskGrant { cpu: task.cpu, memory_mb: task.memory_mb, ..TaskGrant::default() })
     };
     let fixed = group.ports.iter().filter_map(|port| port.static_port);
     let ports = fixed.map(|value| AllocatedPort { value, ..AllocatedPort::default() }).collect();
-    let grant = Grant { tasks: group.tasks.iter().map(grant).collect(), disk_mb: group.disk_mb, ports };
+    let grant =
+        Grant { tasks: group.tasks.iter().map(grant).collect(), disk_mb: group.disk_mb, ports, ..Grant::default() };
     let probe = Allocation { id: AllocId(1), node_id: node.id, grant, ..Allocation::default() };
     let dynamic = group.ports.iter().filter(|port| port.static_port.is_none()).count();
     let range = node.node_resources.min_dynamic_port..=node.node_resources.max_dynamic_port;
