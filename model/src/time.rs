@@ -129,7 +129,10 @@ impl GoDuration {
             total += whole * scale;
             // Go computes the fraction in floating point; 0.3333h gives the same nanosecond here.
             let (mut digits, mut divisor) = (0u64, 1f64);
-            for digit in fraction.bytes().take(18) {
+            for digit in fraction.bytes() {
+                if digits > i64::MAX as u64 / 10 {
+                    break;
+                }
                 digits = digits * 10 + u64::from(digit - b'0');
                 divisor *= 10.0;
             }

@@ -4,16 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use hcl_edit::Span;
-use hcl_edit::expr::Expression;
-use hcl_edit::structure::{Block as Syntax, BlockLabel, Body, Structure};
 use model::time::GoDuration;
 use serde_json::Value as Json;
 
 use crate::config;
 use crate::diagnostics::{Diagnostic, Problem, Severity, nearest};
-use crate::evaluate::{Evaluated, Evaluator, Scope, span_of};
+use crate::dynamic;
+use crate::evaluate::{Evaluator, Scope};
 use crate::places::{self, Place, Spot};
+use crate::syntax::{Block as Syntax, Contents, Expression, Item, Json as Tree, JsonKind, Name};
+use crate::top::Top;
 use crate::value::Value;
 
 /// At most this many errors are told; a file with more is another kind of file.
@@ -33,7 +33,9 @@ impl<'s> Session<'s> {
     }
 
     pub fn report(&self, problem: Problem) {
-        self.push(problem.into_diagnostic(self.evaluator.source));
+        if !problem.is_follow_on() {
+            self.push(problem.into_diagnostic(self.evaluator.source));
+        }
     }
 
     pub fn warn(&self, message: impl Into<String>, span: Range<usize>, help: impl Into<String>) {
@@ -49,26 +51,67 @@ impl<'s> Session<'s> {
     }
 
     pub fn into_parts(self) -> (Vec<Diagnostic>, Place) {
-        (self.found.into_inner(), self.job_place.into_inner())
+        let mut found = self.found.into_inner();
+        for Problem { message, span, help } in self.evaluator.remarks.into_inner() {
+            let remark = Diagnostic::new(Severity::Warning, message, span, self.evaluator.source, help);
+            if found.len() < MAX_PROBLEMS && !found.contains(&remark) {
+                found.push(remark);
+            }
+        }
+        (found, self.job_place.into_inner())
     }
+}
+
+/// The value of an attribute as it is written.
+#[derive(Clone, Copy)]
+enum Written<'x> {
+    Native(&'x Expression),
+    Json(&'x Tree),
 }
 
 struct Attribute<'x> {
     name: &'x str,
     span: Range<usize>,
-    value: &'x Expression,
+    value: Written<'x>,
     used: Cell<bool>,
 }
 
+impl Attribute<'_> {
+    fn value_span(&self) -> Range<usize> {
+        match self.value {
+            Written::Native(expression) => expression.span.clone(),
+            Written::Json(json) => json.span.clone(),
+        }
+    }
+}
+
 /// A block inside another, `dynamic` ones already expanded.
-struct Child<'x> {
-    name: &'x str,
-    span: Range<usize>,
-    label_span: Range<usize>,
-    labels: Vec<String>,
-    body: &'x Body,
-    scope: Scope,
-    used: Cell<bool>,
+pub(crate) struct Child<'x> {
+    pub name: &'x str,
+    pub span: Range<usize>,
+    pub label_span: Range<usize>,
+    pub labels: Vec<String>,
+    pub body: Contents<'x>,
+    pub scope: Scope,
+    /// Made by a `dynamic` without items: checked for its name, not read.
+    pub empty: bool,
+    pub used: Cell<bool>,
+}
+
+impl<'x> Child<'x> {
+    fn of(syntax: &'x Syntax, scope: &Scope) -> Child<'x> {
+        let span = syntax.name.span.clone();
+        Child {
+            name: &syntax.name.text,
+            label_span: syntax.labels.first().map_or_else(|| span.clone(), |label| label.span.clone()),
+            span,
+            labels: syntax.labels.iter().map(|label| label.text.clone()).collect(),
+            body: syntax.body.contents(),
+            scope: scope.clone(),
+            empty: false,
+            used: Cell::new(false),
+        }
+    }
 }
 
 /// A block that is being read.
@@ -78,7 +121,7 @@ pub(crate) struct Block<'x> {
     pub name: &'x str,
     pub span: Range<usize>,
     labels: Vec<String>,
-    pub body: &'x Body,
+    pub body: Contents<'x>,
     pub scope: Scope,
     attributes: Vec<Attribute<'x>>,
     children: Vec<Child<'x>>,
@@ -89,14 +132,15 @@ pub(crate) struct Block<'x> {
 
 impl<'x> Block<'x> {
     /// Reads a top-level block with `read`, then reports what was not asked for.
-    pub fn root<T>(session: &'x Session<'x>, syntax: &'x Syntax, read: impl FnOnce(&Block<'x>) -> T) -> T {
+    pub fn root<T>(session: &'x Session<'x>, top: &Top<'x>, read: impl FnOnce(&Block<'x>) -> T) -> T {
         let child = Child {
-            name: syntax.ident.value().as_str(),
-            span: header_span(syntax),
-            label_span: label_span(syntax),
-            labels: syntax.labels.iter().map(label_text).collect(),
-            body: &syntax.body,
+            name: top.name,
+            span: top.span.clone(),
+            label_span: top.labels.first().map_or_else(|| top.span.clone(), |label| label.span.clone()),
+            labels: top.labels.iter().map(|label| label.text.clone()).collect(),
+            body: top.contents,
             scope: Scope::default(),
+            empty: false,
             used: Cell::new(true),
         };
         let (result, place) = Block::run(session, &child, read);
@@ -118,29 +162,9 @@ impl<'x> Block<'x> {
             known_blocks: RefCell::default(),
             places: RefCell::default(),
         };
-        for structure in child.body.iter() {
-            match structure {
-                Structure::Attribute(attribute) => block.attributes.push(Attribute {
-                    name: attribute.key.value().as_str(),
-                    span: attribute.key.span().unwrap_or(0..0),
-                    value: &attribute.value,
-                    used: Cell::new(false),
-                }),
-                Structure::Block(syntax) if syntax.ident.value().as_str() == "dynamic" => {
-                    if let Err(problem) = block.expand(syntax) {
-                        session.report(*problem);
-                    }
-                }
-                Structure::Block(syntax) => block.children.push(Child {
-                    name: syntax.ident.value().as_str(),
-                    span: header_span(syntax),
-                    label_span: label_span(syntax),
-                    labels: syntax.labels.iter().map(label_text).collect(),
-                    body: &syntax.body,
-                    scope: block.scope.clone(),
-                    used: Cell::new(false),
-                }),
-            }
+        match child.body {
+            Contents::Native(items) => items.iter().for_each(|item| block.take_in(item)),
+            Contents::Json(entries) => entries.iter().for_each(|(name, value)| block.take_in_json(name, value)),
         }
         let result = read(&block);
         let place = block.place_tree(child.label_span.clone());
@@ -148,12 +172,51 @@ impl<'x> Block<'x> {
         (result, place)
     }
 
+    fn take_in(&mut self, item: &'x Item) {
+        match item {
+            Item::Attribute(attribute) => self.attributes.push(Attribute {
+                name: &attribute.name.text,
+                span: attribute.name.span.clone(),
+                value: Written::Native(&attribute.value),
+                used: Cell::new(false),
+            }),
+            Item::Block(syntax) if syntax.name.text == "dynamic" => {
+                match dynamic::expand(&self.session.evaluator, syntax, &self.scope) {
+                    Ok(children) => self.children.extend(children),
+                    Err(problem) => self.session.report(*problem),
+                }
+            }
+            Item::Block(syntax) => self.children.push(Child::of(syntax, &self.scope)),
+        }
+    }
+
+    /// In the JSON syntax a property is an attribute until somebody asks for a block of its name. A key of two slashes
+    /// is a comment.
+    fn take_in_json(&mut self, name: &'x Name, value: &'x Tree) {
+        if name.text == "//" {
+            return;
+        }
+        if name.text == "dynamic" {
+            match dynamic::expand_json(&self.session.evaluator, value, &self.scope) {
+                Ok(children) => self.children.extend(children),
+                Err(problem) => self.session.report(*problem),
+            }
+            return;
+        }
+        self.attributes.push(Attribute {
+            name: &name.text,
+            span: name.span.clone(),
+            value: Written::Json(value),
+            used: Cell::new(false),
+        });
+    }
+
     /// What was read, as places.
     fn place_tree(&self, label: Range<usize>) -> Place {
         let spot = |attribute: &Attribute<'_>| Spot {
             name: attribute.name.to_owned(),
             key: attribute.span.clone(),
-            value: span_of(attribute.value),
+            value: attribute.value_span(),
         };
         Place {
             name: self.name.to_owned(),
@@ -163,88 +226,6 @@ impl<'x> Block<'x> {
             attributes: self.attributes.iter().map(spot).collect(),
             children: self.places.take(),
         }
-    }
-
-    /// Turns `dynamic "x" { for_each = ... content { ... } }` into one child for each item.
-    fn expand(&mut self, syntax: &'x Syntax) -> Evaluated<()> {
-        let span = header_span(syntax);
-        let [label] = &syntax.labels[..] else {
-            return Err(Problem::new("dynamic needs one label: the name of the block to make", span));
-        };
-        let name = match label {
-            BlockLabel::Ident(name) => name.value().as_str(),
-            BlockLabel::String(text) => text.value().as_str(),
-        };
-        let (mut for_each, mut iterator, mut labels, mut content) = (None, None, None, None);
-        for structure in syntax.body.iter() {
-            match structure {
-                Structure::Attribute(attribute) => {
-                    let slot = match attribute.key.value().as_str() {
-                        "for_each" => &mut for_each,
-                        "iterator" => &mut iterator,
-                        "labels" => &mut labels,
-                        other => {
-                            let span = attribute.key.span().unwrap_or(0..0);
-                            return Err(Problem::new(format!("dynamic has no attribute {other:?}"), span));
-                        }
-                    };
-                    *slot = Some(&attribute.value);
-                }
-                Structure::Block(inner) if inner.ident.value().as_str() == "content" && content.is_none() => {
-                    content = Some(&inner.body);
-                }
-                Structure::Block(inner) => {
-                    return Err(Problem::new("dynamic takes exactly one content block", header_span(inner)));
-                }
-            }
-        }
-        let (Some(for_each), Some(content)) = (for_each, content) else {
-            return Err(Problem::new("dynamic needs for_each and a content block", span));
-        };
-        let iterator = match iterator {
-            None => name,
-            Some(Expression::Variable(word)) => word.value().as_str(),
-            Some(other) => return Err(Problem::new("iterator takes a bare word", span_of(other))),
-        };
-        let collection = self.session.evaluator.evaluate(for_each, &self.scope)?;
-        let Some(pairs) = collection.pairs() else {
-            let why = format!("for_each needs a list or a map, this is {}", collection.kind());
-            return Err(Problem::new(why, span_of(for_each)));
-        };
-        for (key, value) in pairs {
-            self.session.evaluator.step(10, &span)?;
-            let entries = BTreeMap::from([("key".to_owned(), key), ("value".to_owned(), value)]);
-            let scope = self.scope.with(iterator, Value::Map(crate::value::Mapping::Object, entries));
-            let mut texts = Vec::new();
-            if let Some(labels) = labels {
-                let value = self.session.evaluator.evaluate(labels, &scope)?;
-                for item in value.items().map_err(|why| Problem::new(why, span_of(labels)))? {
-                    texts.push(item.to_text().map_err(|why| Problem::new(why, span_of(labels)))?);
-                }
-            }
-            let (span, label_span) = (span.clone(), span.clone());
-            let used = Cell::new(false);
-            self.children.push(Child { name, span, label_span, labels: texts, body: content, scope, used });
-        }
-        if self.children.is_empty() || !self.children.iter().any(|child| child.name == name) {
-            // Nothing was made, yet the name and the insides are checked like any other.
-            self.known_later(name, span, content);
-        }
-        Ok(())
-    }
-
-    /// Remembers an empty `dynamic` so that an unknown block name is still told.
-    fn known_later(&mut self, name: &'x str, span: Range<usize>, body: &'x Body) {
-        let scope = Scope::default();
-        self.children.push(Child {
-            name,
-            label_span: span.clone(),
-            span,
-            labels: vec![EMPTY_DYNAMIC.to_owned()],
-            body,
-            scope,
-            used: Cell::new(false),
-        });
     }
 
     /// The label at `at`; the parent has checked that it is there.
@@ -268,17 +249,11 @@ impl<'x> Block<'x> {
     /// An attribute's value; its default when it is absent or wrong (then that is reported).
     pub fn get<T: Field>(&self, name: &'static str) -> T {
         let Some(attribute) = self.find(name) else { return T::default() };
-        let value = match self.session.evaluator.evaluate(attribute.value, &self.scope) {
-            Ok(value) => value,
-            Err(problem) => {
-                self.session.report(*problem);
-                return T::default();
-            }
-        };
+        let Some(value) = self.value_of(attribute) else { return T::default() };
         match T::read(value) {
             Ok(field) => field,
             Err(why) => {
-                let span = span_of(attribute.value);
+                let span = attribute.value_span();
                 self.session.report(Problem {
                     message: format!("{name}: {why}"),
                     span,
@@ -287,6 +262,18 @@ impl<'x> Block<'x> {
                 T::default()
             }
         }
+    }
+
+    /// The value of an attribute; a mistake in it is reported.
+    fn value_of(&self, attribute: &Attribute<'_>) -> Option<Value> {
+        let evaluator = &self.session.evaluator;
+        let result = match attribute.value {
+            Written::Native(expression) => evaluator.evaluate(expression, &self.scope),
+            Written::Json(json) => {
+                json.expression().and_then(|expression| evaluator.evaluate(&expression, &self.scope))
+            }
+        };
+        result.map_err(|problem| self.session.report(*problem)).ok()
     }
 
     /// An attribute that must be there.
@@ -328,18 +315,34 @@ impl<'x> Block<'x> {
     fn each<T>(&self, name: &'static str, labels: &[&str], read: impl Fn(&Block<'_>) -> T) -> Vec<(Range<usize>, T)> {
         self.known_blocks.borrow_mut().push(name);
         let mut results = Vec::new();
+        let mut run = |child: &Child<'_>, session| {
+            let (result, place) = Block::run(session, child, |block| read(block));
+            self.places.borrow_mut().push(place);
+            results.push((child.span.clone(), result));
+        };
         for child in self.children.iter().filter(|child| child.name == name) {
             child.used.set(true);
-            if child.labels.first().is_some_and(|label| label == EMPTY_DYNAMIC) {
+            if child.empty {
                 continue;
             }
             if child.labels.len() != labels.len() {
                 self.session.report(label_problem(name, labels, child));
                 continue;
             }
-            let (result, place) = Block::run(self.session, child, |block| read(block));
-            self.places.borrow_mut().push(place);
-            results.push((child.span.clone(), result));
+            run(child, self.session);
+        }
+        for attribute in self.attributes.iter().filter(|attribute| attribute.name == name) {
+            let Written::Json(json) = attribute.value else { continue };
+            attribute.used.set(true);
+            let mut bodies = Vec::new();
+            if let Err(problem) = json_blocks(json, labels, name, Vec::new(), &attribute.span, &mut bodies) {
+                self.session.report(*problem);
+            }
+            for (labels, span, body) in bodies {
+                let label_span = span.clone();
+                let (scope, used) = (self.scope.clone(), Cell::new(true));
+                run(&Child { name, span, label_span, labels, body, scope, empty: false, used }, self.session);
+            }
         }
         results
     }
@@ -359,20 +362,14 @@ impl<'x> Block<'x> {
         let mut entries = BTreeMap::new();
         for attribute in &self.attributes {
             attribute.used.set(true);
-            let value = match self.session.evaluator.evaluate(attribute.value, &self.scope) {
-                Ok(value) => value,
-                Err(problem) => {
-                    self.session.report(*problem);
-                    continue;
-                }
-            };
+            let Some(value) = self.value_of(attribute) else { continue };
             match T::read(value) {
                 Ok(field) => {
                     entries.insert(attribute.name.to_owned(), field);
                 }
                 Err(why) => {
                     let message = format!("{}: {why}", attribute.name);
-                    self.session.report(Problem { message, span: span_of(attribute.value), help: None });
+                    self.session.report(Problem { message, span: attribute.value_span(), help: None });
                 }
             }
         }
@@ -381,6 +378,10 @@ impl<'x> Block<'x> {
 
     /// `meta` and `env`: a block, or an attribute holding a map.
     pub fn either(&self, name: &'static str) -> Option<BTreeMap<String, String>> {
+        let json = self.attributes.iter().any(|one| one.name == name && matches!(one.value, Written::Json(_)));
+        if json {
+            return self.get(name);
+        }
         let block = self.free::<String>(name);
         let attribute = self.find(name).map(|attribute| attribute.span.clone());
         match (block, attribute) {
@@ -439,8 +440,39 @@ impl<'x> Block<'x> {
     }
 }
 
-/// Stands in the labels of a `dynamic` that made nothing; a zero byte cannot be written in a label.
-const EMPTY_DYNAMIC: &str = "\0empty dynamic";
+/// A block of the JSON syntax: its labels, where it stands, and its body.
+type JsonBlock<'x> = (Vec<String>, Range<usize>, Contents<'x>);
+
+/// The blocks that a property stands for: one level of keys for each label, a list where there are several.
+fn json_blocks<'x>(
+    json: &'x Tree,
+    missing: &[&str],
+    name: &str,
+    labels: Vec<String>,
+    span: &Range<usize>,
+    out: &mut Vec<JsonBlock<'x>>,
+) -> Result<(), Box<Problem>> {
+    match (&json.kind, missing.split_first()) {
+        (JsonKind::Null, _) => Ok(()),
+        (JsonKind::List(items), _) => {
+            items.iter().try_for_each(|item| json_blocks(item, missing, name, labels.clone(), span, out))
+        }
+        (JsonKind::Object(entries), None) => {
+            out.push((labels, span.clone(), Contents::Json(entries)));
+            Ok(())
+        }
+        (JsonKind::Object(entries), Some((_, deeper))) => entries.iter().try_for_each(|(key, value)| {
+            let mut labels = labels.clone();
+            labels.push(key.text.clone());
+            json_blocks(value, deeper, name, labels, &key.span, out)
+        }),
+        (_, deeper) => {
+            let wanted = deeper.map_or("its attributes".to_owned(), |(label, _)| format!("its {label}"));
+            let message = format!("{name} is a block, so an object with {wanted} is needed, not {}", json.what());
+            Err(Problem::new(message, json.span.clone()))
+        }
+    }
+}
 
 fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n &'static str>) -> String {
     let mut known: Vec<&str> = known.copied().collect();
@@ -460,22 +492,8 @@ fn label_problem(name: &str, labels: &[&str], child: &Child<'_>) -> Problem {
         (wanted, given) if given < wanted => format!("{name} needs a label: its {}", labels[given]),
         (wanted, _) => format!("{name} takes {wanted} label"),
     };
-    Problem { message, span: child.span.clone(), help: Some(help) }
-}
-
-fn label_text(label: &BlockLabel) -> String {
-    match label {
-        BlockLabel::Ident(name) => name.value().to_string(),
-        BlockLabel::String(text) => text.value().clone(),
-    }
-}
-
-fn header_span(syntax: &Syntax) -> Range<usize> {
-    syntax.ident.span().unwrap_or(0..0)
-}
-
-fn label_span(syntax: &Syntax) -> Range<usize> {
-    syntax.labels.first().and_then(|label| label.span()).unwrap_or_else(|| header_span(syntax))
+    let span = if child.labels.len() > labels.len() { child.label_span.clone() } else { child.span.clone() };
+    Problem { message, span, help: Some(help) }
 }
 
 /// A type that an attribute can be read as. Options take null, all others refuse it.
@@ -490,19 +508,19 @@ const NULL: &str = "null cannot stand here";
 
 impl Field for String {
     fn read(value: Value) -> Result<Self, String> {
-        if value == Value::Null { Err(NULL.to_owned()) } else { value.to_text() }
+        if value.is_null() { Err(NULL.to_owned()) } else { value.to_text() }
     }
 }
 
 impl Field for bool {
     fn read(value: Value) -> Result<Self, String> {
-        if value == Value::Null { Err(NULL.to_owned()) } else { value.to_bool() }
+        if value.is_null() { Err(NULL.to_owned()) } else { value.to_bool() }
     }
 }
 
 impl Field for i64 {
     fn read(value: Value) -> Result<Self, String> {
-        if value == Value::Null { Err(NULL.to_owned()) } else { value.to_int() }
+        if value.is_null() { Err(NULL.to_owned()) } else { value.to_int() }
     }
 }
 
@@ -525,7 +543,7 @@ pub(crate) struct Cut(pub Option<i64>);
 
 impl Field for Cut {
     fn read(value: Value) -> Result<Self, String> {
-        if value == Value::Null {
+        if value.is_null() {
             return Ok(Cut(None));
         }
         let number = value.to_number()?;
@@ -567,7 +585,7 @@ macro_rules! optional {
             const ADVICE: Option<&'static str> = <$kind as Field>::ADVICE;
 
             fn read(value: Value) -> Result<Self, String> {
-                if value == Value::Null { Ok(None) } else { <$kind>::read(value).map(Some) }
+                if value.is_null() { Ok(None) } else { <$kind>::read(value).map(Some) }
             }
         }
     )*};
@@ -578,7 +596,7 @@ impl<T: Field> Field for Option<Vec<T>> {
     const ADVICE: Option<&'static str> = Some("write a list: [\"a\", \"b\"]");
 
     fn read(value: Value) -> Result<Self, String> {
-        if value == Value::Null {
+        if value.is_null() {
             return Ok(None);
         }
         let items: Result<Vec<T>, String> = value.items()?.iter().map(|item| T::read(item.clone())).collect();
@@ -596,7 +614,7 @@ impl Field for Option<BTreeMap<String, String>> {
     const ADVICE: Option<&'static str> = Some("write a map: { key = \"value\" }");
 
     fn read(value: Value) -> Result<Self, String> {
-        if value == Value::Null {
+        if value.is_null() {
             return Ok(None);
         }
         let mut entries = BTreeMap::new();

@@ -159,6 +159,16 @@ impl Problem {
         Box::new(Problem { message: message.into(), span, help: Some(help.into()) })
     }
 
+    /// A mistake that only follows from another one, which has been told.
+    pub fn follow_on(span: Range<usize>) -> Box<Problem> {
+        Problem::new("", span)
+    }
+
+    /// Whether it only follows from another one.
+    pub fn is_follow_on(&self) -> bool {
+        self.message.is_empty()
+    }
+
     pub fn into_diagnostic(self, source: &str) -> Diagnostic {
         Diagnostic::new(Severity::Error, self.message, self.span, source, self.help)
     }

@@ -1,20 +1,17 @@
 //! Expressions to values. Names that only a node knows (`attr.x`, `NOMAD_X`) become the text `${...}` that they are.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use hcl_edit::Span;
-use hcl_edit::expr::{Conditional, Expression, ForExpr, FuncCall, Object, ObjectKey, Traversal, TraversalOperator};
-
 use crate::diagnostics::{Problem, nearest};
+use crate::files::Files;
 use crate::functions;
-use crate::number::Number;
 use crate::operators;
+use crate::syntax::{Call, Expression, For, Key, Kind, Reference, Span, Step, StepKey, normal};
 use crate::template;
-use crate::types;
-use crate::value::{Mapping, Sequence, Value};
+use crate::types::{Place, Type, unify};
+use crate::value::Value;
 
 pub(crate) type Evaluated<T = Value> = Result<T, Box<Problem>>;
 
@@ -32,7 +29,7 @@ pub(crate) enum Mode {
     Condition,
 }
 
-/// Names bound by `for` and `dynamic`, innermost first.
+/// Names bound by `for`, `dynamic` and splats, innermost first.
 #[derive(Clone, Default)]
 pub(crate) struct Scope(Option<Rc<Frame>>);
 
@@ -41,6 +38,9 @@ struct Frame {
     value: Value,
     outer: Scope,
 }
+
+/// The name of a splat's item, which nobody can write.
+const ITEM: &str = "*";
 
 impl Scope {
     pub fn with(&self, name: impl Into<String>, value: Value) -> Scope {
@@ -65,16 +65,31 @@ pub(crate) struct Evaluator<'s> {
     pub mode: Mode,
     pub variables: BTreeMap<String, Value>,
     pub locals: BTreeMap<String, Value>,
+    /// Names such as `var.x` whose value could not be found out; that has been told.
+    pub broken: BTreeSet<String>,
+    /// The files that functions may read, on the command line.
+    pub files: Option<&'s dyn Files>,
+    /// What deserves a look although it is no mistake.
+    pub remarks: RefCell<Vec<Problem>>,
     steps: Cell<u64>,
 }
 
 impl<'s> Evaluator<'s> {
     pub fn new(source: &'s str, mode: Mode) -> Evaluator<'s> {
-        Evaluator { source, mode, variables: BTreeMap::new(), locals: BTreeMap::new(), steps: Cell::new(0) }
+        Evaluator {
+            source,
+            mode,
+            variables: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            files: None,
+            remarks: RefCell::default(),
+            steps: Cell::new(0),
+        }
     }
 
     /// Counts work.
-    pub fn step(&self, cost: usize, span: &Range<usize>) -> Evaluated<()> {
+    pub fn step(&self, cost: usize, span: &Span) -> Evaluated<()> {
         let steps = self.steps.get().saturating_add(cost as u64);
         self.steps.set(steps);
         if steps > STEP_BUDGET {
@@ -83,300 +98,294 @@ impl<'s> Evaluator<'s> {
         Ok(())
     }
 
-    pub fn slice(&self, span: &Range<usize>) -> &'s str {
-        self.source.get(span.clone()).unwrap_or("")
+    /// Whether the budget is used up: then no `try` and no other branch helps.
+    pub fn exhausted(&self) -> bool {
+        self.steps.get() > STEP_BUDGET
     }
 
     pub fn evaluate(&self, expression: &Expression, scope: &Scope) -> Evaluated {
-        let span = span_of(expression);
-        self.step(1, &span)?;
-        match expression {
-            Expression::Null(_) => Ok(Value::Null),
-            Expression::Bool(flag) => Ok(Value::Bool(*flag.value())),
-            Expression::Number(number) => {
-                let text = self.slice(&span).trim();
-                let parsed = Number::parse(text).or_else(|| Number::parse(&number.value().to_string()));
-                parsed.map(Value::Number).ok_or_else(|| Problem::new("this number is too large", span))
+        let span = &expression.span;
+        self.step(1, span)?;
+        match &expression.kind {
+            Kind::Null => Ok(Value::Null),
+            Kind::Bool(flag) => Ok(Value::Bool(*flag)),
+            Kind::Number(number) => Ok(Value::Number(number.clone())),
+            Kind::Text(text) => self.literal(text, span),
+            Kind::Template(parts) => template::render(self, parts, span, scope),
+            Kind::Lone(inner) | Kind::Parentheses(inner) => self.evaluate(inner, scope),
+            Kind::List(items) => self.list(items, scope),
+            Kind::Object(items) => self.object(items, scope),
+            Kind::For(each) => self.for_each(each, scope),
+            Kind::Reference(reference) => self.reference(reference, span, scope),
+            Kind::Steps(inner, steps) => self.evaluate(inner, scope).and_then(|value| self.follow(value, steps, scope)),
+            Kind::Splat(of, each) => self.splat(of, each, scope),
+            Kind::Item => Ok(scope.get(ITEM).cloned().unwrap_or(Value::Null)),
+            Kind::Call(call) => self.call(call, span, scope),
+            Kind::Conditional(three) => self.conditional(three, scope),
+            Kind::Unary(operator, inner) => {
+                let value = self.evaluate(inner, scope)?;
+                operators::unary(*operator, &value).map_err(|why| Problem::new(why, span.clone()))
             }
-            Expression::String(text) => Ok(Value::Text(text.value().clone())),
-            Expression::Array(array) => {
-                let items: Evaluated<Vec<Value>> = array.iter().map(|item| self.evaluate(item, scope)).collect();
-                Ok(Value::tuple(items?))
+            Kind::Chain(first, rest) => {
+                let mut left = self.evaluate(first, scope)?;
+                for (operator, right) in rest {
+                    self.step(1, span)?;
+                    let right = self.evaluate(right, scope)?;
+                    left =
+                        operators::binary(&left, *operator, &right).map_err(|why| Problem::new(why, span.clone()))?;
+                }
+                Ok(left)
             }
-            Expression::Object(object) => self.object(object, scope),
-            Expression::StringTemplate(text) => template::string(self, text, scope),
-            Expression::HeredocTemplate(heredoc) => template::heredoc(self, heredoc, scope),
-            Expression::Parenthesis(inner) => self.evaluate(inner.inner(), scope),
-            Expression::Variable(name) => self.root(name.value().as_str(), span, scope),
-            Expression::Conditional(conditional) => self.conditional(conditional, scope),
-            Expression::FuncCall(call) => self.call(call, span, scope),
-            Expression::Traversal(traversal) => self.traversal(traversal, span, scope),
-            Expression::UnaryOp(operation) => {
-                let value = self.evaluate(&operation.expr, scope)?;
-                operators::unary(*operation.operator.value(), &value).map_err(|why| Problem::new(why, span))
-            }
-            Expression::BinaryOp(operation) => {
-                let left = self.evaluate(&operation.lhs_expr, scope)?;
-                let right = self.evaluate(&operation.rhs_expr, scope)?;
-                operators::binary(&left, *operation.operator.value(), &right).map_err(|why| Problem::new(why, span))
-            }
-            Expression::ForExpr(each) => self.for_each(each, scope),
         }
     }
 
-    fn object(&self, object: &Object, scope: &Scope) -> Evaluated {
+    fn literal(&self, text: &str, span: &Span) -> Evaluated {
+        self.step(text.len() / 64, span)?;
+        Ok(Value::text(text))
+    }
+
+    fn list(&self, items: &[Expression], scope: &Scope) -> Evaluated {
+        let items: Evaluated<Vec<Value>> = items.iter().map(|item| self.evaluate(item, scope)).collect();
+        Ok(Value::Tuple(items?))
+    }
+
+    fn object(&self, items: &[(Key, Expression)], scope: &Scope) -> Evaluated {
         let mut entries = BTreeMap::new();
-        for (key, value) in object.iter() {
+        for (key, value) in items {
             let name = match key {
-                ObjectKey::Ident(name) => name.value().to_string(),
-                ObjectKey::Expression(expression) => self.text(expression, scope)?,
+                Key::Word(name) => normal(name.text.clone()),
+                Key::Expression(expression) => self.text(expression, scope)?,
             };
-            entries.insert(name, self.evaluate(value.expr(), scope)?);
+            entries.insert(name, self.evaluate(value, scope)?);
         }
-        Ok(Value::Map(Mapping::Object, entries))
+        Ok(Value::Object(entries))
     }
 
     /// An expression that must give text.
     pub fn text(&self, expression: &Expression, scope: &Scope) -> Evaluated<String> {
-        self.evaluate(expression, scope)?.to_text().map_err(|why| Problem::new(why, span_of(expression)))
+        self.evaluate(expression, scope)?.to_text().map_err(|why| Problem::new(why, expression.span.clone()))
     }
 
     /// An expression that must give true or false.
     pub fn truth(&self, expression: &Expression, scope: &Scope) -> Evaluated<bool> {
-        self.evaluate(expression, scope)?.to_bool().map_err(|why| Problem::new(why, span_of(expression)))
+        self.evaluate(expression, scope)?.to_bool().map_err(|why| Problem::new(why, expression.span.clone()))
     }
 
-    /// A word on its own.
-    fn root(&self, name: &str, span: Range<usize>, scope: &Scope) -> Evaluated {
-        if let Some(value) = scope.get(name) {
-            self.step(value.size(), &span)?;
-            return Ok(value.clone());
+    fn reference(&self, reference: &Reference, span: &Span, scope: &Scope) -> Evaluated {
+        let root = reference.root.as_str();
+        if let Some(value) = scope.get(root) {
+            return self.walk(value, &reference.steps, span);
         }
-        let all = |names: &BTreeMap<String, Value>| {
-            self.step(names.values().map(Value::size).sum(), &span)?;
-            Ok(Value::Map(Mapping::Object, names.clone()))
+        let (what, names) = match root {
+            "var" if self.mode != Mode::Constant => ("variable", &self.variables),
+            "local" if self.mode == Mode::Full => ("local", &self.locals),
+            _ => return self.runtime(reference, span),
         };
-        match name {
-            "var" if self.mode != Mode::Constant => all(&self.variables),
-            "local" if self.mode == Mode::Full => all(&self.locals),
-            _ => self.runtime(self.slice(&span), span),
-        }
-    }
-
-    fn runtime(&self, text: &str, span: Range<usize>) -> Evaluated {
-        if self.mode == Mode::Full {
-            return Ok(Value::Text(format!("${{{}}}", text.trim())));
-        }
-        Err(Problem::with_help(
-            format!("{text} is not known here"),
-            span,
-            "defaults, var files and flags take plain values; quote a text: \"like this\"",
-        ))
-    }
-
-    /// Whether the expression begins with a word that only the node knows.
-    pub fn is_runtime(&self, expression: &Expression, scope: &Scope) -> bool {
-        match expression {
-            Expression::Variable(name) => {
-                let name = name.value().as_str();
-                self.mode == Mode::Full && scope.get(name).is_none() && name != "var" && name != "local"
-            }
-            Expression::Traversal(traversal) => {
-                matches!(traversal.expr, Expression::Variable(_)) && self.is_runtime(&traversal.expr, scope)
-            }
-            _ => false,
-        }
-    }
-
-    fn conditional(&self, conditional: &Conditional, scope: &Scope) -> Evaluated {
-        let chosen = self.truth(&conditional.cond_expr, scope)?;
-        let yes = self.evaluate(&conditional.true_expr, scope)?;
-        let no = self.evaluate(&conditional.false_expr, scope)?;
-        let (value, other) = if chosen { (yes, no) } else { (no, yes) };
-        Value::unify(value, &other).map_err(|why| Problem::new(why, span_of(&conditional.true_expr)))
-    }
-
-    fn traversal(&self, traversal: &Traversal, span: Range<usize>, scope: &Scope) -> Evaluated {
-        let Expression::Variable(root) = &traversal.expr else {
-            let value = self.evaluate(&traversal.expr, scope)?;
-            return self.operators(value, &traversal.operators, &span, scope);
-        };
-        let root = root.value().as_str();
-        let named = match root {
-            _ if scope.get(root).is_some() => None,
-            "var" if self.mode != Mode::Constant => Some(("variable", &self.variables)),
-            "local" if self.mode == Mode::Full => Some(("local", &self.locals)),
-            _ => return self.runtime(self.slice(&span), span),
-        };
-        let (Some((what, names)), Some(first)) = (named, traversal.operators.first()) else {
-            let value = self.root(root, span.clone(), scope)?;
-            return self.operators(value, &traversal.operators, &span, scope);
-        };
-        let name = match first.value() {
-            TraversalOperator::GetAttr(name) => name.value().to_string(),
-            TraversalOperator::Index(index) => self.text(index, scope)?,
-            _ => {
-                let value = self.root(root, span.clone(), scope)?;
-                return self.operators(value, &traversal.operators, &span, scope);
+        let name = match reference.steps.first().map(|step| &step.key) {
+            Some(StepKey::Attribute(name) | StepKey::Text(name)) => name,
+            Some(_) => return Err(Problem::new(format!("{root} is indexed by names"), span.clone())),
+            None => {
+                self.step(names.values().map(Value::size).sum(), span)?;
+                return Ok(Value::Object(names.clone()));
             }
         };
-        let Some(value) = names.get(&name) else {
-            let help = match nearest(&name, names.keys().map(String::as_str)) {
-                Some(near) => format!("did you mean {root}.{near}?"),
-                None if what == "variable" => format!("declare it: variable \"{name}\" {{ default = ... }}"),
-                None => format!("add it: locals {{ {name} = ... }}"),
-            };
-            return Err(Problem::with_help(format!("there is no {what} {name:?}"), span, help));
-        };
-        self.step(value.size(), &span)?;
-        self.operators(value.clone(), &traversal.operators[1..], &span, scope)
+        match names.get(name) {
+            Some(value) => self.walk(value, &reference.steps[1..], span),
+            None if self.broken.contains(&format!("{root}.{name}")) => Err(Problem::follow_on(span.clone())),
+            None => Err(unknown(what, root, name, names, span)),
+        }
     }
 
-    fn operators(
-        &self,
-        mut value: Value,
-        operators: &[hcl_edit::Decorated<TraversalOperator>],
-        span: &Range<usize>,
-        scope: &Scope,
-    ) -> Evaluated {
-        let mut at = 0;
-        while let Some(operator) = operators.get(at) {
-            at += 1;
+    /// What lies behind literal steps; copies nothing but the result.
+    fn walk(&self, value: &Value, steps: &[Step], span: &Span) -> Evaluated {
+        let mut at = value;
+        for step in steps {
             self.step(1, span)?;
-            let place = operator.span().unwrap_or_else(|| span.clone());
-            value = match operator.value() {
-                TraversalOperator::GetAttr(name) => attribute(&value, name.value().as_str(), place)?,
-                TraversalOperator::LegacyIndex(index) => {
-                    let index = Value::int(i64::try_from(*index.value()).unwrap_or(i64::MAX));
-                    self.index(&value, &index, place)?
-                }
-                TraversalOperator::Index(key) => {
-                    let key = self.evaluate(key, scope)?;
-                    self.index(&value, &key, place)?
-                }
-                TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
-                    let full = matches!(operator.value(), TraversalOperator::FullSplat(_));
-                    let rest = &operators[at..];
-                    let taken = rest.iter().take_while(|op| full || is_attribute(op.value())).count();
-                    at += taken;
-                    let items = match value {
-                        Value::Null => Vec::new(),
-                        Value::List(_, items) => items,
-                        single => vec![single],
+            at = child(at, &step.key, &step.span)?;
+        }
+        self.step(at.size(), span)?;
+        Ok(at.clone())
+    }
+
+    fn runtime(&self, reference: &Reference, span: &Span) -> Evaluated {
+        let text = self.source.get(span.clone()).unwrap_or(&reference.root);
+        if self.mode != Mode::Full {
+            return Err(Problem::with_help(
+                format!("{text} is not known here"),
+                span.clone(),
+                "defaults, var files and flags take plain values; quote a text: \"like this\"",
+            ));
+        }
+        if reference.brace_behind {
+            let message = "a brace right behind a reference is doubled".to_owned();
+            let help = Some(format!("write ${{\"}}\"}} for the brace, or keep it away from {text} by other text"));
+            self.remarks.borrow_mut().push(Problem { message, span: span.clone(), help });
+        }
+        Ok(Value::Text(normal(reference.literal.clone())))
+    }
+
+    /// Steps whose keys may be expressions.
+    fn follow(&self, mut value: Value, steps: &[Step], scope: &Scope) -> Evaluated {
+        for step in steps {
+            self.step(1, &step.span)?;
+            value = match &step.key {
+                StepKey::Expression(key) => {
+                    let key = match self.evaluate(key, scope)? {
+                        Value::Number(number) => StepKey::Number(number),
+                        Value::Text(text) => StepKey::Text(text),
+                        Value::Bool(flag) => StepKey::Bool(flag),
+                        _ => StepKey::Null,
                     };
-                    let each: Evaluated<Vec<Value>> =
-                        items.into_iter().map(|item| self.operators(item, &rest[..taken], span, scope)).collect();
-                    Value::tuple(each?)
+                    child(&value, &key, &step.span)?.clone()
                 }
+                key => child(&value, key, &step.span)?.clone(),
             };
         }
         Ok(value)
     }
 
-    pub fn index(&self, value: &Value, key: &Value, span: Range<usize>) -> Evaluated {
-        match value {
-            Value::List(Sequence::Set, _) => Err(Problem::new("a set has no order, so it cannot be indexed", span)),
-            Value::List(_, items) => {
-                let at = key.to_int().map_err(|why| Problem::new(why, span.clone()))?;
-                let item = usize::try_from(at).ok().and_then(|at| items.get(at));
-                item.cloned().ok_or_else(|| {
-                    Problem::new(format!("there is no item {at}: the list has {} items", items.len()), span)
-                })
-            }
-            Value::Map(..) => {
-                let name = key.to_text().map_err(|why| Problem::new(why, span.clone()))?;
-                attribute(value, &name, span)
-            }
-            other => Err(Problem::new(format!("{} has no items", other.kind()), span)),
+    /// What is done with each item of a list; a single value is a list of one, null of none.
+    fn splat(&self, of: &Expression, each: &Expression, scope: &Scope) -> Evaluated {
+        let (items, is_list) = match self.evaluate(of, scope)? {
+            Value::Null => (Vec::new(), false),
+            Value::Tuple(items) => (items, false),
+            Value::List(_, items) | Value::Set(_, items) => (items, true),
+            single => (vec![single], false),
+        };
+        let mut results = Vec::with_capacity(items.len());
+        for item in items {
+            results.push(self.evaluate(each, &scope.with(ITEM, item))?);
+        }
+        let kinds: Vec<Type> = results.iter().map(Type::of).collect();
+        match kinds.first() {
+            Some(first) if is_list && kinds.iter().all(|kind| kind == first) => Ok(Value::List(first.clone(), results)),
+            _ => Ok(Value::Tuple(results)),
         }
     }
 
-    fn for_each(&self, each: &ForExpr, scope: &Scope) -> Evaluated {
-        let span = span_of(&each.intro.collection_expr);
-        let collection = self.evaluate(&each.intro.collection_expr, scope)?;
-        let Some(pairs) = collection.pairs() else {
-            return Err(Problem::new(format!("for needs a list or a map, this is {}", collection.kind()), span));
+    /// Both branches are looked at, for they must have a type in common; a mistake counts only in the chosen one.
+    fn conditional(&self, three: &[Expression; 3], scope: &Scope) -> Evaluated {
+        let [condition, yes, no] = three;
+        let holds = self.truth(condition, scope)?;
+        let (chosen, other) = if holds { (yes, no) } else { (no, yes) };
+        let (value, other_value) = (self.evaluate(chosen, scope)?, self.evaluate(other, scope));
+        let Ok(other_value) = other_value else { return Ok(value) };
+        let kinds = [Type::of(&value), Type::of(&other_value)];
+        let Some(kind) = unify(&kinds) else {
+            let message = format!("the two results do not go together: {} and {}", value.kind(), other_value.kind());
+            return Err(Problem::new(message, yes.span.start..no.span.end));
         };
+        kind.convert(value).map_err(|why| Problem::new(why, chosen.span.clone()))
+    }
+
+    fn for_each(&self, each: &For, scope: &Scope) -> Evaluated {
+        let span = &each.collection.span;
         let mut items = Vec::new();
         let mut entries: BTreeMap<String, Value> = BTreeMap::new();
         let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for (key, value) in pairs {
-            self.step(1, &span)?;
-            let mut inner = scope.clone();
-            if let Some(name) = &each.intro.key_var {
-                inner = inner.with(name.value().as_str(), key);
-            }
-            inner = inner.with(each.intro.value_var.value().as_str(), value);
-            if let Some(condition) = &each.cond
-                && !self.truth(&condition.expr, &inner)?
+        for inner in self.bindings(&each.collection, each.key_name.as_deref(), &each.value_name, scope)? {
+            self.step(1, span)?;
+            if let Some(condition) = &each.condition
+                && !self.truth(condition, &inner)?
             {
                 continue;
             }
-            let Some(key_expression) = &each.key_expr else {
-                items.push(self.evaluate(&each.value_expr, &inner)?);
+            let Some(key) = &each.key else {
+                items.push(self.evaluate(&each.value, &inner)?);
                 continue;
             };
-            let name = self.text(key_expression, &inner)?;
-            let result = self.evaluate(&each.value_expr, &inner)?;
-            if each.grouping {
+            let name = self.text(key, &inner)?;
+            let result = self.evaluate(&each.value, &inner)?;
+            if each.group {
                 groups.entry(name).or_default().push(result);
             } else if entries.insert(name.clone(), result).is_some() {
                 return Err(Problem::with_help(
                     format!("the key {name:?} comes up twice"),
-                    span_of(key_expression),
+                    key.span.clone(),
                     "put ... behind the value to collect the values of one key in a list",
                 ));
             }
         }
-        if each.key_expr.is_none() {
-            return Ok(Value::tuple(items));
+        if each.key.is_none() {
+            return Ok(Value::Tuple(items));
         }
-        if each.grouping {
-            entries = groups.into_iter().map(|(name, values)| (name, Value::tuple(values))).collect();
+        if each.group {
+            entries = groups.into_iter().map(|(name, values)| (name, Value::Tuple(values))).collect();
         }
-        Ok(Value::Map(Mapping::Object, entries))
+        Ok(Value::Object(entries))
     }
 
-    fn call(&self, call: &FuncCall, span: Range<usize>, scope: &Scope) -> Evaluated {
-        let name = call.name.name.value().as_str();
+    /// One scope for each item of a collection.
+    pub fn bindings(
+        &self,
+        collection: &Expression,
+        key_name: Option<&str>,
+        value_name: &str,
+        scope: &Scope,
+    ) -> Evaluated<Vec<Scope>> {
+        let value = self.evaluate(collection, scope)?;
+        let kind = value.kind();
+        let Some(pairs) = value.pairs() else {
+            let message = format!("for needs a list or a map, this is {kind}");
+            return Err(Problem::new(message, collection.span.clone()));
+        };
+        let bind = |(key, value)| {
+            let outer = key_name.map_or_else(|| scope.clone(), |name| scope.with(name, key));
+            outer.with(value_name, value)
+        };
+        Ok(pairs.into_iter().map(bind).collect())
+    }
+
+    fn call(&self, call: &Call, span: &Span, scope: &Scope) -> Evaluated {
+        let name = call.name.text.as_str();
         if self.mode == Mode::Constant {
-            return Err(Problem::new(format!("functions such as {name}() cannot be called here"), span));
+            return Err(Problem::new(format!("functions such as {name}() cannot be called here"), span.clone()));
         }
-        let arguments: Vec<&Expression> = call.args.iter().collect();
-        match name {
-            "try" => return self.first_that_works(&arguments, span, scope),
-            "can" if arguments.len() == 1 => return Ok(Value::Bool(self.evaluate(arguments[0], scope).is_ok())),
-            "convert" if arguments.len() == 2 => {
-                let value = self.evaluate(arguments[0], scope)?;
-                let wanted = types::Type::read(arguments[1], true)?;
-                return wanted.convert(value).map_err(|why| Problem::new(why, span));
+        let arguments = &call.arguments[..];
+        match (name, arguments) {
+            ("try", _) => return self.first_that_works(arguments, span, scope),
+            ("can", [only]) => {
+                let works = self.evaluate(only, scope).is_ok();
+                self.step(0, span)?;
+                return Ok(Value::Bool(works));
             }
+            ("convert", [value, kind]) => {
+                let value = self.evaluate(value, scope)?;
+                let wanted = Type::read(kind, Place::Convert)?;
+                return wanted.convert(value).map_err(|why| Problem::new(why, span.clone()));
+            }
+            ("can", _) => return Err(Problem::new("can takes 1 argument", span.clone())),
+            ("convert", _) => return Err(Problem::new("convert takes a value and a type", span.clone())),
             _ => {}
         }
+        let Some(function) = functions::find(name) else {
+            let help = functions::advice(name);
+            let message = format!("there is no function {name:?}");
+            return Err(Box::new(Problem { message, span: call.name.span.clone(), help }));
+        };
         let mut values = Vec::with_capacity(arguments.len());
-        for argument in &arguments {
+        for argument in arguments {
             values.push(self.evaluate(argument, scope)?);
         }
-        if call.args.expand_final()
+        if call.expand
             && let Some(last) = values.pop()
         {
             let items = last.items().map_err(|why| Problem::new(why, span.clone()))?;
             values.extend(items.iter().cloned());
         }
-        let Some(function) = functions::find(name) else {
-            let help = functions::advice(name);
-            return Err(Box::new(Problem { message: format!("there is no function {name:?}"), span, help }));
-        };
-        let result = function.call(&values).map_err(|why| Problem::new(format!("{name}: {why}"), span.clone()))?;
-        self.step(result.size(), &span)?;
+        self.step(function.cost(&values), span)?;
+        let result = function.call(&values, self.files);
+        let result = result.map_err(|why| Problem::new(format!("{name}: {why}"), span.clone()))?;
+        self.step(result.size(), span)?;
         Ok(result)
     }
 
-    fn first_that_works(&self, arguments: &[&Expression], span: Range<usize>, scope: &Scope) -> Evaluated {
-        let mut last = Problem::new("try needs at least one argument", span);
+    fn first_that_works(&self, arguments: &[Expression], span: &Span, scope: &Scope) -> Evaluated {
+        let mut last = Problem::new("try needs at least one argument", span.clone());
         for argument in arguments {
             match self.evaluate(argument, scope) {
                 Ok(value) => return Ok(value),
+                Err(problem) if self.exhausted() => return Err(problem),
                 Err(problem) => last = problem,
             }
         }
@@ -384,21 +393,49 @@ impl<'s> Evaluator<'s> {
     }
 }
 
-fn is_attribute(operator: &TraversalOperator) -> bool {
-    matches!(operator, TraversalOperator::GetAttr(_))
+fn unknown(what: &str, root: &str, name: &str, names: &BTreeMap<String, Value>, span: &Span) -> Box<Problem> {
+    let help = match nearest(name, names.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean {root}.{near}?"),
+        None if what == "variable" => format!("declare it: variable \"{name}\" {{ default = ... }}"),
+        None => format!("add it: locals {{ {name} = ... }}"),
+    };
+    Problem::with_help(format!("there is no {what} {name:?}"), span.clone(), help)
 }
 
-fn attribute(value: &Value, name: &str, span: Range<usize>) -> Evaluated {
-    let Value::Map(_, entries) = value else {
-        return Err(Problem::new(format!("{} has no attribute {name:?}", value.kind()), span));
+/// What lies behind one step.
+fn child<'v>(value: &'v Value, key: &StepKey, span: &Span) -> Evaluated<&'v Value> {
+    let wrong = |why: String| Problem::new(why, span.clone());
+    let name = match (value, key) {
+        (Value::Set(..), _) => {
+            let why = "a set has no order, so it cannot be indexed";
+            return Err(Problem::with_help(why, span.clone(), "convert(..., list(string)) makes a list of it"));
+        }
+        (_, StepKey::Null | StepKey::Expression(_)) => return Err(wrong("null is no index".to_owned())),
+        (_, StepKey::Attribute(name)) => name.clone(),
+        (Value::Tuple(items) | Value::List(_, items), key) => {
+            let at = index(key).map_err(wrong)?;
+            let item = usize::try_from(at).ok().and_then(|at| items.get(at));
+            return item.ok_or_else(|| wrong(format!("there is no item {at}: the list has {} items", items.len())));
+        }
+        (_, StepKey::Text(name)) => name.clone(),
+        (_, StepKey::Number(number)) => number.to_string(),
+        (_, StepKey::Bool(flag)) => flag.to_string(),
     };
-    entries.get(name).cloned().ok_or_else(|| {
-        let help = nearest(name, entries.keys().map(String::as_str)).map(|near| format!("did you mean {near:?}?"));
-        Box::new(Problem { message: format!("there is no attribute {name:?}"), span, help })
+    let Ok(entries) = value.entries() else {
+        return Err(wrong(format!("{} has no attribute {name:?}", value.kind())));
+    };
+    entries.get(&name).ok_or_else(|| {
+        let help = nearest(&name, entries.keys().map(String::as_str)).map(|near| format!("did you mean {near:?}?"));
+        Box::new(Problem { message: format!("there is no attribute {name:?}"), span: span.clone(), help })
     })
 }
 
-/// The bytes of an expression; parsed ones always have them.
-pub(crate) fn span_of(expression: &Expression) -> Range<usize> {
-    expression.span().unwrap_or(0..0)
+/// A key as the position in a list.
+fn index(key: &StepKey) -> Result<i64, String> {
+    match key {
+        StepKey::Number(number) => Value::Number(number.clone()).to_int(),
+        StepKey::Text(text) => Value::text(text).to_int(),
+        StepKey::Bool(flag) => Value::Bool(*flag).to_int(),
+        _ => Err("a number is needed here".to_owned()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::job::{Consul, CsiMountOptions, EphemeralDisk, ScalingPolicy, TaskGroup, VolumeRequest};
+use model::job::{Consul, CsiMountOptions, EphemeralDisk, ScalingPolicy, Secret, Task, TaskGroup, VolumeRequest};
 
 use crate::block::Block;
 use crate::diagnostics::Problem;
@@ -41,10 +41,26 @@ pub(crate) fn group(block: &Block<'_>) -> TaskGroup {
             task.vault = vault.clone();
         }
         if let Some(secrets) = &secrets {
-            task.secrets.get_or_insert_default().extend(secrets.iter().cloned());
+            take_secrets(block, task, secrets);
         }
     }
     group
+}
+
+/// Tasks without secrets take the group's. Those with secrets of their own get these twice and the group's not at all:
+/// that is what Nomad makes of it.
+fn take_secrets(block: &Block<'_>, task: &mut Task, secrets: &[Secret]) {
+    let own = task.secrets.get_or_insert_default();
+    if own.is_empty() {
+        own.extend(secrets.iter().cloned());
+        return;
+    }
+    own.extend(own.clone());
+    block.session.warn(
+        format!("the task {:?} has secrets of its own, so it does not get the group's", task.name),
+        block.place_of_block("secret").unwrap_or_else(|| block.span.clone()),
+        "write the secrets into each task, or into the job",
+    );
 }
 
 fn ephemeral_disk(block: &Block<'_>) -> EphemeralDisk {

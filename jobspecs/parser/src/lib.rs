@@ -5,35 +5,44 @@
 //! (`job`, `group`, `task`, ...) says which names there are. Nothing is defaulted here beyond what the language itself
 //! says; `Job::canonicalise` does that.
 
+mod api_form;
 mod block;
 mod config;
 mod connect;
 mod diagnostics;
+mod dynamic;
 mod evaluate;
+mod files;
 mod format;
 mod functions;
 mod group;
 mod job;
 pub mod literal;
+mod locals;
 mod network;
 mod number;
 mod operators;
 mod placement;
 mod places;
 mod policy;
+mod references;
 mod resources;
 mod schema;
 mod service;
 mod syntax;
 mod task;
 mod template;
+mod top;
 mod types;
 mod value;
 mod variables;
 
 pub use diagnostics::{Diagnostic, Severity};
+pub use files::Files;
 pub use format::format;
 pub use places::{Located, Places};
+
+use std::sync::Arc;
 
 use block::Session;
 use evaluate::{Evaluator, Mode};
@@ -48,6 +57,8 @@ pub struct ParseOptions {
     pub var_files: Vec<(String, String)>,
     /// The environment; `NOMAD_VAR_x` and `DROVER_VAR_x` are looked at.
     pub env: Vec<(String, String)>,
+    /// What functions such as `file` may read; without it they are refused.
+    pub files: Option<Arc<dyn Files>>,
     /// Whether values for variables that the file does not declare are errors instead of warnings.
     pub strict: bool,
 }
@@ -69,8 +80,9 @@ pub type Remarks = Vec<(Severity, Violation)>;
 /// Rules for jobs that a file is held against.
 pub type Rules<'r> = &'r (dyn Fn(&Job) -> Remarks + Sync);
 
-/// Stack of the parsing thread. The syntax tree is at most 64 levels deep; a debug build needs 2 MiB for that.
-const STACK: usize = 16 * 1024 * 1024;
+/// Stack of the parsing thread: enough for the deepest nesting that the syntax allows, in a debug build. Only what is
+/// used of it takes memory.
+const STACK: usize = 256 * 1024 * 1024;
 
 /// Parses a job file. `file_name` is for messages only.
 ///
@@ -78,6 +90,58 @@ const STACK: usize = 16 * 1024 * 1024;
 /// The first mistake of syntax, otherwise every mistake of the file.
 pub fn parse(source: &str, file_name: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
     check(source, file_name, options, &|_| Vec::new())
+}
+
+/// Like [`parse`], from bytes that may be no text.
+///
+/// # Errors
+/// Also when the file is no UTF-8 text.
+pub fn parse_bytes(source: &[u8], file_name: &str, options: &ParseOptions) -> Result<Parsed, Vec<Diagnostic>> {
+    parse(text_of(source).map_err(|found| vec![*found])?, file_name, options)
+}
+
+/// The bytes of a file as text.
+///
+/// # Errors
+/// When they are no UTF-8: the place of the first byte that is wrong.
+pub fn text_of(source: &[u8]) -> Result<&str, Box<Diagnostic>> {
+    std::str::from_utf8(source).map_err(|why| {
+        let good = std::str::from_utf8(&source[..why.valid_up_to()]).unwrap_or_default();
+        let help = Some("save the file as UTF-8".to_owned());
+        let message = "this file is no UTF-8 text";
+        Box::new(Diagnostic::new(Severity::Error, message, good.len()..good.len(), good, help))
+    })
+}
+
+/// Reads a job in the API's form: alone or under `Job`. Key case, unknown keys and what follows the object do not
+/// matter.
+///
+/// # Errors
+/// Where and why the JSON is not a job.
+pub fn read_api_json(source: &[u8]) -> Result<Job, Box<Diagnostic>> {
+    let text = text_of(source)?;
+    let wrong = |why: &serde_json::Error| {
+        let line_start = text.split_inclusive('\n').take(why.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let at = (line_start + why.column().saturating_sub(1)).min(text.len());
+        let why = why.to_string();
+        let message = why.split(" at line ").next().unwrap_or("this is not a job").to_owned();
+        Box::new(Diagnostic::new(Severity::Error, message, at..at + 1, text, None))
+    };
+    let mut first = serde_json::Deserializer::from_str(text).into_iter::<api_form::Wrapped>();
+    match first.next() {
+        Some(Ok(api_form::Wrapped(Some(job)))) => return Ok(job),
+        Some(Ok(_)) => {}
+        Some(Err(why)) => return Err(wrong(&why)),
+        None => {
+            let message = "there is no job in this file";
+            return Err(Box::new(Diagnostic::new(Severity::Error, message, 0..0, text, None)));
+        }
+    }
+    match serde_json::Deserializer::from_str(text).into_iter::<Job>().next() {
+        Some(Ok(job)) => Ok(job),
+        Some(Err(why)) => Err(wrong(&why)),
+        None => Ok(Job::default()),
+    }
 }
 
 /// Parses a job file and holds it against `rules`; what they say points into the file. When the file has mistakes of
@@ -110,11 +174,14 @@ pub fn check(
 }
 
 fn parse_here(source: &str, options: &ParseOptions, rules: Rules<'_>) -> Result<Parsed, Vec<Diagnostic>> {
-    let clean = syntax::without_mark(source);
-    let body = syntax::parse(&clean).map_err(|diagnostic| vec![*diagnostic])?;
-    let mut session = Session::new(Evaluator::new(&clean, Mode::Full));
-    variables::load(&mut session, &body, options);
-    let job = read(&session, &body);
+    let body = syntax::parse(source).map_err(|diagnostic| vec![*diagnostic])?;
+    let mut evaluator = Evaluator::new(source, Mode::Full);
+    evaluator.files = options.files.as_deref();
+    let mut session = Session::new(evaluator);
+    let blocks = top::blocks(&session, &body);
+    variables::load(&mut session, &blocks, options);
+    locals::load(&mut session, &blocks);
+    let job = top::the_job(&session, &blocks).map(|block| top::read_job(&session, block, job::job));
     let (mut found, place) = session.into_parts();
     let places = Places::new(place);
     if let Some(job) = &job {
@@ -148,9 +215,4 @@ fn remark(found: &mut Vec<Diagnostic>, remarks: Remarks, places: &Places, source
 
 fn line_of(source: &str, place: &Located) -> usize {
     source[..place.span.start.min(source.len())].matches('\n').count() + 1
-}
-
-fn read<'x>(session: &'x Session<'x>, body: &'x hcl_edit::structure::Body) -> Option<Job> {
-    let syntax = variables::check_top(session, body)?;
-    variables::read_job(session, syntax, job::job)
 }

@@ -2,13 +2,12 @@
 
 use std::cmp::Ordering;
 
-use hcl_edit::expr::{BinaryOperator, UnaryOperator};
-
+use crate::syntax::{BinaryOperator, UnaryOperator};
 use crate::value::Value;
 
 pub(crate) fn unary(operator: UnaryOperator, value: &Value) -> Result<Value, String> {
     match operator {
-        UnaryOperator::Neg => Ok(Value::Number(value.to_number()?.negate())),
+        UnaryOperator::Negate => Ok(Value::Number(value.to_number()?.negate())),
         UnaryOperator::Not => Ok(Value::Bool(!value.to_bool()?)),
     }
 }
@@ -21,19 +20,19 @@ pub(crate) fn binary(left: &Value, operator: BinaryOperator, right: &Value) -> R
         Ok(Value::Bool(accepted.contains(&a.compare(&b))))
     };
     Ok(match operator {
-        Op::Eq => Value::Bool(left == right),
-        Op::NotEq => Value::Bool(left != right),
+        Op::Equal => Value::Bool(left == right),
+        Op::NotEqual => Value::Bool(left != right),
         Op::Less => ordered(&[Ordering::Less])?,
-        Op::LessEq => ordered(&[Ordering::Less, Ordering::Equal])?,
+        Op::LessEqual => ordered(&[Ordering::Less, Ordering::Equal])?,
         Op::Greater => ordered(&[Ordering::Greater])?,
-        Op::GreaterEq => ordered(&[Ordering::Greater, Ordering::Equal])?,
+        Op::GreaterEqual => ordered(&[Ordering::Greater, Ordering::Equal])?,
         Op::And => Value::Bool(left.to_bool()? & right.to_bool()?),
         Op::Or => Value::Bool(left.to_bool()? | right.to_bool()?),
         Op::Plus => numbers().map(|(a, b)| Value::Number(a.add(&b)))?,
         Op::Minus => numbers().map(|(a, b)| Value::Number(a.subtract(&b)))?,
-        Op::Mul => numbers().map(|(a, b)| Value::Number(a.multiply(&b)))?,
-        Op::Mod => numbers().map(|(a, b)| Value::Number(a.remainder(&b)))?,
-        Op::Div => {
+        Op::Times => numbers().map(|(a, b)| Value::Number(a.multiply(&b)))?,
+        Op::Modulo => numbers().map(|(a, b)| Value::Number(a.remainder(&b)))?,
+        Op::Divide => {
             let (a, b) = numbers()?;
             Value::Number(a.divide(&b).ok_or("a number cannot be divided by zero")?)
         }

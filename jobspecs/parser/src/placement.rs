@@ -8,7 +8,7 @@ use crate::diagnostics::Problem;
 /// Operators that may be written as an attribute: `regexp = "..."` for `operator = "regexp"`, `value = "..."`.
 const CONSTRAINT_WORDS: [&str; 4] = ["version", "semver", "regexp", "set_contains"];
 const AFFINITY_WORDS: [&str; 6] =
-    ["version", "semver", "regexp", "set_contains", "set_contains_any", "set_contains_all"];
+    ["version", "semver", "regexp", "set_contains_any", "set_contains_all", "set_contains"];
 
 pub(crate) fn constraint(block: &Block<'_>) -> Constraint {
     let mut constraint = Constraint {
@@ -48,7 +48,7 @@ pub(crate) fn affinity(block: &Block<'_>) -> Affinity {
         l_target: text(block, "attribute"),
         r_target: text(block, "value"),
         operand: text(block, "operator"),
-        weight: block.get::<Cut>("weight").0,
+        weight: weight(block),
     };
     if let Some((word, value)) = shorthand(block, &AFFINITY_WORDS) {
         affinity.operand = word.to_owned();
@@ -58,6 +58,20 @@ pub(crate) fn affinity(block: &Block<'_>) -> Affinity {
         affinity.operand = "=".to_owned();
     }
     affinity
+}
+
+/// Nomad keeps eight bits of a weight: 200 becomes -56.
+fn weight(block: &Block<'_>) -> Option<i64> {
+    let written = block.get::<Cut>("weight").0?;
+    let kept = i64::from(written.to_le_bytes()[0].cast_signed());
+    if kept != written {
+        block.session.warn(
+            format!("this weight is outside of its range, and counts as {kept}"),
+            block.place("weight"),
+            "a weight is -100 to 100 and not 0",
+        );
+    }
+    Some(kept)
 }
 
 fn text(block: &Block<'_>, name: &'static str) -> String {

@@ -6,11 +6,8 @@
 
 use std::ops::Range;
 
-use hcl_edit::Span;
-use hcl_edit::expr::{Expression, Object, ObjectKey};
-use hcl_edit::structure::{Body, Structure};
-
 use crate::schema::{self, Field, Form};
+use crate::syntax::{Contents, Expression, Item, Json, Key, Kind, Name};
 
 /// An attribute: its name and where name and value stand.
 #[derive(Clone, Debug)]
@@ -271,18 +268,29 @@ impl Places {
 }
 
 /// The places in a free-form body: blocks and objects alike are blocks.
-pub(crate) fn of_body(place: &mut Place, body: &Body) {
-    for structure in body.iter() {
-        match structure {
-            Structure::Attribute(attribute) => {
-                let key = attribute.key.span().unwrap_or(0..0);
-                add_value(place, attribute.key.value().to_string(), key, &attribute.value);
+pub(crate) fn of_body(place: &mut Place, body: Contents<'_>) {
+    let items = match body {
+        Contents::Native(items) => items,
+        Contents::Json(entries) => {
+            let spot = |(name, value): &(Name, Json)| Spot {
+                name: name.text.clone(),
+                key: name.span.clone(),
+                value: value.span.clone(),
+            };
+            place.attributes.extend(entries.iter().map(spot));
+            return;
+        }
+    };
+    for item in items {
+        match item {
+            Item::Attribute(attribute) => {
+                add_value(place, attribute.name.text.clone(), attribute.name.span.clone(), &attribute.value);
             }
-            Structure::Block(block) => {
-                let header = block.ident.span().unwrap_or(0..0);
+            Item::Block(block) => {
+                let header = block.name.span.clone();
                 let mut child =
-                    Place { name: block.ident.value().to_string(), label: header.clone(), header, ..Place::default() };
-                of_body(&mut child, &block.body);
+                    Place { name: block.name.text.clone(), label: header.clone(), header, ..Place::default() };
+                of_body(&mut child, block.body.contents());
                 place.children.push(child);
             }
         }
@@ -290,21 +298,18 @@ pub(crate) fn of_body(place: &mut Place, body: &Body) {
 }
 
 fn add_value(place: &mut Place, name: String, key: Range<usize>, value: &Expression) {
-    if let Expression::Object(object) = value {
+    if let Kind::Object(items) = &value.kind {
         let mut child = Place { name: name.clone(), header: key.clone(), label: key.clone(), ..Place::default() };
-        of_object(&mut child, object);
+        for (key, value) in items {
+            match key {
+                Key::Word(name) => add_value(&mut child, name.text.clone(), name.span.clone(), value),
+                Key::Expression(Expression { kind: Kind::Text(text), span }) => {
+                    add_value(&mut child, text.clone(), span.clone(), value);
+                }
+                Key::Expression(_) => {}
+            }
+        }
         place.children.push(child);
     }
-    place.attributes.push(Spot { name, key, value: value.span().unwrap_or(0..0) });
-}
-
-fn of_object(place: &mut Place, object: &Object) {
-    for (key, value) in object.iter() {
-        let (name, span) = match key {
-            ObjectKey::Ident(name) => (name.value().to_string(), name.span()),
-            ObjectKey::Expression(Expression::String(text)) => (text.value().clone(), text.span()),
-            ObjectKey::Expression(_) => continue,
-        };
-        add_value(place, name, span.unwrap_or(0..0), value.expr());
-    }
+    place.attributes.push(Spot { name, key, value: value.span.clone() });
 }

@@ -176,7 +176,8 @@ pub(crate) fn secret(block: &Block<'_>) -> Secret {
 }
 
 fn scaling(block: &Block<'_>) -> Option<Vec<ScalingPolicy>> {
-    let policies = block.many("scaling", &["cpu or mem"], |block| {
+    let seen = std::cell::RefCell::new(Vec::new());
+    block.many("scaling", &["cpu or mem"], |block| {
         let label = block.label(0).to_lowercase();
         let kind = match label.as_str() {
             "cpu" => "vertical_cpu",
@@ -187,6 +188,12 @@ fn scaling(block: &Block<'_>) -> Option<Vec<ScalingPolicy>> {
                 ""
             }
         };
+        if !kind.is_empty() && seen.borrow().contains(&kind) {
+            let message = "two scaling blocks of one task are for the same resource".to_owned();
+            let help = Some("keep one of the two".to_owned());
+            block.session.report(Problem { message, span: block.span.clone(), help });
+        }
+        seen.borrow_mut().push(kind);
         let written: String = block.get("type");
         if !written.is_empty() && written != kind {
             let message = format!("this scaling is {kind:?}, not {written:?}");
@@ -201,12 +208,5 @@ fn scaling(block: &Block<'_>) -> Option<Vec<ScalingPolicy>> {
             policy: block.config("policy"),
             ..ScalingPolicy::default()
         }
-    });
-    let kinds: Vec<&String> = policies.iter().flatten().map(|policy| &policy.r#type).collect();
-    if kinds.len() > 1 && kinds.iter().any(|kind| kinds.iter().filter(|other| other == &kind).count() > 1) {
-        let message = "two scaling blocks of one task are for the same resource".to_owned();
-        let span = block.place_of_block("scaling").unwrap_or_else(|| block.span.clone());
-        block.session.report(Problem { message, span, help: None });
-    }
-    policies
+    })
 }

@@ -1,46 +1,86 @@
-//! Variables and locals: declared, given, checked.
+//! Variables: declared, given, checked.
 
-use std::ops::Range;
-
-use hcl_edit::Span;
-use hcl_edit::expr::Expression;
-use hcl_edit::structure::{Block as Syntax, Body, Structure};
-use serde_json::Value as Json;
+use std::borrow::Cow;
 
 use crate::ParseOptions;
-use crate::block::{Block, Session};
+use crate::block::Session;
 use crate::diagnostics::{Diagnostic, Problem, Severity, nearest};
-use crate::evaluate::{Evaluated, Evaluator, Mode, Scope, span_of};
-use crate::syntax;
-use crate::types::Type;
+use crate::evaluate::{Evaluated, Evaluator, Mode, Scope};
+use crate::references;
+use crate::syntax::{self, Contents, Expression, Item, Kind, Name, Span};
+use crate::top::{Entry, Top};
+use crate::types::{Place, Type};
 use crate::value::Value;
 
 /// A `variable` block.
 struct Declared<'x> {
     name: String,
-    span: Range<usize>,
+    span: Span,
     kind: Option<Type>,
+    /// Whether the type is written, rather than that of the default.
+    rigid: bool,
     value: Option<Value>,
-    rules: Vec<(&'x Expression, &'x Expression)>,
+    /// Where its default stands, or else its name.
+    default_span: Span,
+    /// Where its value comes from, when that is a var file: text and place.
+    given_in: Option<(String, String, Span)>,
+    /// Whether a value was given that could not be read; that has been told.
+    broken: bool,
+    rules: Vec<(Cow<'x, Expression>, Cow<'x, Expression>)>,
 }
 
-/// Evaluates every variable and local of a file into the session's evaluator.
-pub(crate) fn load<'x>(session: &mut Session<'x>, body: &'x Body, options: &ParseOptions) {
-    let source = session.evaluator.source;
+impl Declared<'_> {
+    fn new(name: &Name, span: Span) -> Self {
+        let name = name.text.clone();
+        Declared {
+            name,
+            default_span: span.clone(),
+            span,
+            kind: None,
+            rigid: false,
+            value: None,
+            given_in: None,
+            broken: false,
+            rules: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, value: Result<Value, String>) -> Result<(), String> {
+        self.given_in = None;
+        self.broken = value.is_err();
+        self.value = None;
+        self.value = Some(value?);
+        Ok(())
+    }
+
+    /// A value of the declared type. A list or map without a type may change its shape.
+    fn convert(&self, value: Value) -> Result<Value, String> {
+        match &self.kind {
+            None | Some(Type::Any) => Ok(value),
+            Some(kind @ (Type::Tuple(_) | Type::Object(_))) if !self.rigid => {
+                Ok(kind.convert(value.clone()).unwrap_or(value))
+            }
+            Some(kind) => kind.convert(value),
+        }
+    }
+}
+
+/// Evaluates every variable of a file into the session's evaluator.
+pub(crate) fn load<'x>(session: &mut Session<'_>, blocks: &[Top<'x>], options: &ParseOptions) {
     let mut declared: Vec<Declared<'x>> = Vec::new();
-    let mut locals: Vec<(String, &'x Expression)> = Vec::new();
-    for syntax in body.blocks() {
-        let result = match syntax.ident.value().as_str() {
-            "variable" => declare(session, syntax, &mut declared),
-            "variables" => declare_plain(source, syntax, &mut declared),
-            "locals" => collect_locals(syntax, &mut locals),
+    for block in blocks {
+        let result = match block.name {
+            "variable" => declare(session, block, &mut declared),
+            "variables" => declare_plain(session, block, &mut declared),
             _ => Ok(()),
         };
         if let Err(problem) = result {
+            // What refers to it would only repeat that.
+            session.evaluator.broken.extend(block.labels.iter().map(|label| format!("var.{}", label.text)));
             session.report(*problem);
         }
     }
-    give(session, &mut declared, options);
+    let all_given = give(session, &mut declared, options);
     for variable in &declared {
         match &variable.value {
             Some(value) => {
@@ -48,131 +88,138 @@ pub(crate) fn load<'x>(session: &mut Session<'x>, body: &'x Body, options: &Pars
             }
             None => {
                 let name = &variable.name;
-                session.report(Problem {
-                    message: format!("the variable {name:?} has no value"),
-                    span: variable.span.clone(),
-                    help: Some(format!("pass -var {name}=..., or give it a default")),
-                });
+                session.evaluator.broken.insert(format!("var.{name}"));
+                if !variable.broken && all_given {
+                    session.report(Problem {
+                        message: format!("the variable {name:?} has no value"),
+                        span: variable.span.clone(),
+                        help: Some(format!("pass -var {name}=..., or give it a default")),
+                    });
+                }
             }
         }
     }
     for variable in &declared {
-        if let Err(problem) = check_rules(session, variable) {
-            session.report(*problem);
+        if let Err(found) = check_rules(session, variable) {
+            session.push(*found);
         }
     }
-    evaluate_locals(session, locals);
 }
 
-fn declare<'x>(session: &Session<'x>, syntax: &'x Syntax, declared: &mut Vec<Declared<'x>>) -> Evaluated<()> {
-    let span = syntax.ident.span().unwrap_or(0..0);
-    let [label] = &syntax.labels[..] else {
+fn declare<'x>(session: &Session<'_>, block: &Top<'x>, declared: &mut Vec<Declared<'x>>) -> Evaluated<()> {
+    let span = block.span.clone();
+    let [label] = &block.labels[..] else {
         return Err(Problem::new("variable needs one label: its name", span));
     };
-    let name = label.as_str().to_owned();
-    let good = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    if !good {
+    let name = &label.text;
+    if !syntax::is_name(name) {
         return Err(Problem::new(format!("{name:?} cannot name a variable: use letters, digits, _ and -"), span));
     }
-    if declared.iter().any(|other| other.name == name) {
+    if declared.iter().any(|other| other.name == *name) {
         return Err(Problem::new(format!("the variable {name:?} is declared twice"), span));
     }
-    let mut variable = Declared { name, span, kind: None, value: None, rules: Vec::new() };
+    let mut variable = Declared::new(label, span);
     let constants = Evaluator::new(session.evaluator.source, Mode::Constant);
     let mut default = None;
-    for structure in syntax.body.iter() {
-        match structure {
-            Structure::Attribute(attribute) => match attribute.key.value().as_str() {
-                "type" => variable.kind = Some(Type::read(&attribute.value, false)?),
-                "default" => default = Some(&attribute.value),
+    for entry in block.entries(&["validation"])? {
+        match entry {
+            Entry::Attribute(name, value) => match name.text.as_str() {
+                "type" => (variable.kind, variable.rigid) = (Some(read_type(block, &value)?), true),
+                "default" => default = Some(value),
                 "description" => {
-                    constants.text(&attribute.value, &Scope::default())?;
+                    constants.text(&value, &Scope::default())?;
                 }
-                other => {
-                    let span = attribute.key.span().unwrap_or(0..0);
-                    let known = ["type", "default", "description", "validation"];
-                    let help = nearest(other, known.into_iter()).map(|near| format!("did you mean {near:?}?"));
-                    let message = format!("variable has no attribute {other:?}");
-                    return Err(Box::new(Problem { message, span, help }));
-                }
+                other => return Err(unknown_attribute(other, name)),
             },
-            Structure::Block(rule) if rule.ident.value().as_str() == "validation" => {
-                let get = |name: &str| rule.body.get_attribute(name).map(|attribute| &attribute.value);
-                let span = rule.ident.span().unwrap_or(0..0);
-                let (Some(condition), Some(message)) = (get("condition"), get("error_message")) else {
-                    return Err(Problem::new("validation needs condition and error_message", span));
-                };
-                variable.rules.push((condition, message));
-            }
-            Structure::Block(other) => {
-                let name = other.ident.value().as_str();
-                let span = other.ident.span().unwrap_or(0..0);
-                return Err(Problem::new(format!("variable has no block {name:?}"), span));
+            Entry::Block(rule) if rule.name == "validation" => variable.rules.push(read_rule(&rule)?),
+            Entry::Block(other) => {
+                return Err(Problem::new(format!("variable has no block {:?}", other.name), other.span));
             }
         }
     }
     if let Some(expression) = default {
-        let value = constants.evaluate(expression, &Scope::default())?;
-        let wrong = |why| Problem::new(format!("default of {:?}: {why}", variable.name), span_of(expression));
+        let value = constants.evaluate(&expression, &Scope::default())?;
+        variable.default_span = expression.span.clone();
+        let wrong = |why| Problem::new(format!("default of {:?}: {why}", variable.name), expression.span.clone());
         variable.value = Some(match &variable.kind {
             Some(kind) => kind.convert(value).map_err(wrong)?,
-            None => value,
+            None => {
+                variable.kind = Some(Type::of(&value));
+                value
+            }
         });
     }
     declared.push(variable);
     Ok(())
 }
 
+/// In the JSON syntax a type is a text that holds it.
+fn read_type(block: &Top<'_>, value: &Expression) -> Evaluated<Type> {
+    match &value.kind {
+        Kind::Text(text) if block.is_json() => {
+            let expression = syntax::parse_expression(text);
+            let kind = expression.and_then(|expression| Type::read(&expression, Place::Variable));
+            kind.map_err(|problem| Box::new(Problem { span: value.span.clone(), ..*problem }))
+        }
+        _ => Type::read(value, Place::Variable),
+    }
+}
+
+fn unknown_attribute(name: &str, at: &Name) -> Box<Problem> {
+    let known = ["type", "default", "description", "validation"];
+    let help = match name {
+        "sensitive" | "nullable" => Some("remove the line; every variable may be null, and none is hidden".to_owned()),
+        _ => nearest(name, known.into_iter()).map(|near| format!("did you mean {near:?}?")),
+    };
+    Box::new(Problem { message: format!("variable has no attribute {name:?}"), span: at.span.clone(), help })
+}
+
+type Rule<'x> = (Cow<'x, Expression>, Cow<'x, Expression>);
+
+fn read_rule<'x>(rule: &Top<'x>) -> Evaluated<Rule<'x>> {
+    let (mut condition, mut message) = (None, None);
+    for entry in rule.entries(&[])? {
+        match entry {
+            Entry::Attribute(name, value) if name.text == "condition" => condition = Some(value),
+            Entry::Attribute(name, value) if name.text == "error_message" => message = Some(value),
+            Entry::Attribute(name, _) => {
+                return Err(Problem::new(format!("validation has no attribute {:?}", name.text), name.span.clone()));
+            }
+            Entry::Block(other) => return Err(Problem::new("validation takes attributes only", other.span)),
+        }
+    }
+    match (condition, message) {
+        (Some(condition), Some(message)) => Ok((condition, message)),
+        _ => Err(Problem::new("validation needs condition and error_message", rule.span.clone())),
+    }
+}
+
 /// The old `variables { name = default }`.
-fn declare_plain<'x>(source: &str, syntax: &'x Syntax, declared: &mut Vec<Declared<'x>>) -> Evaluated<()> {
-    let constants = Evaluator::new(source, Mode::Constant);
-    for structure in syntax.body.iter() {
-        let attribute = match structure {
-            Structure::Attribute(attribute) => attribute,
-            Structure::Block(block) => {
-                let span = block.ident.span().unwrap_or(0..0);
-                return Err(Problem::new("variables takes attributes only", span));
-            }
+fn declare_plain<'x>(session: &Session<'_>, block: &Top<'x>, declared: &mut Vec<Declared<'x>>) -> Evaluated<()> {
+    if !block.labels.is_empty() {
+        return Err(Problem::new("variables takes no label", block.span.clone()));
+    }
+    let constants = Evaluator::new(session.evaluator.source, Mode::Constant);
+    for entry in block.entries(&[])? {
+        let (name, value) = match entry {
+            Entry::Attribute(name, value) => (name, value),
+            Entry::Block(inner) => return Err(Problem::new("variables takes attributes only", inner.span)),
         };
-        let value = constants.evaluate(&attribute.value, &Scope::default())?;
-        let name = attribute.key.value().to_string();
-        if declared.iter().any(|other| other.name == name) {
-            let span = attribute.key.span().unwrap_or(0..0);
-            return Err(Problem::new(format!("the variable {name:?} is declared twice"), span));
+        let value = constants.evaluate(&value, &Scope::default())?;
+        if declared.iter().any(|other| other.name == name.text) {
+            let message = format!("the variable {:?} is declared twice", name.text);
+            return Err(Problem::new(message, name.span.clone()));
         }
-        declared.push(Declared {
-            name,
-            span: attribute.key.span().unwrap_or(0..0),
-            kind: None,
-            value: Some(value),
-            rules: Vec::new(),
-        });
+        let kind = Some(Type::of(&value));
+        declared.push(Declared { kind, value: Some(value), ..Declared::new(name, name.span.clone()) });
     }
     Ok(())
 }
 
-fn collect_locals<'x>(syntax: &'x Syntax, locals: &mut Vec<(String, &'x Expression)>) -> Evaluated<()> {
-    if !syntax.labels.is_empty() {
-        return Err(Problem::new("locals takes no label", syntax.ident.span().unwrap_or(0..0)));
-    }
-    for structure in syntax.body.iter() {
-        match structure {
-            Structure::Attribute(attribute) => {
-                let name = attribute.key.value().to_string();
-                locals.retain(|(other, _)| *other != name);
-                locals.push((name, &attribute.value));
-            }
-            Structure::Block(block) => {
-                return Err(Problem::new("locals takes attributes only", block.ident.span().unwrap_or(0..0)));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Values from outside: environment, then var files, then flags; the last one counts.
-fn give(session: &Session<'_>, declared: &mut [Declared<'_>], options: &ParseOptions) {
+/// Values from outside: environment, then var files, then flags; the last one counts. Tells whether every var file
+/// could be read.
+fn give(session: &Session<'_>, declared: &mut [Declared<'_>], options: &ParseOptions) -> bool {
+    let mut all_read = true;
     for prefix in ["NOMAD_VAR_", "DROVER_VAR_"] {
         for (name, text) in &options.env {
             let Some(name) = name.strip_prefix(prefix) else { continue };
@@ -182,13 +229,21 @@ fn give(session: &Session<'_>, declared: &mut [Declared<'_>], options: &ParseOpt
         }
     }
     for (file, text) in &options.var_files {
-        match read_var_file(file, text) {
-            Err(mut found) => found.drain(..).for_each(|diagnostic| session.push(diagnostic)),
+        let given = read_var_file(text);
+        let in_file = |diagnostic| in_file(diagnostic, file, text);
+        match given {
+            Err(found) => {
+                all_read = false;
+                found.into_iter().for_each(|diagnostic| session.push(in_file(diagnostic)));
+            }
             Ok(values) => {
                 for (name, value, span) in values {
-                    give_value(session, declared, &name, value, options.strict, |message, severity, help| {
-                        in_file(Diagnostic::new(severity, message, span.clone(), text, help), file, text)
-                    });
+                    let make =
+                        |message, severity, help| in_file(Diagnostic::new(severity, message, span.clone(), text, help));
+                    give_value(session, declared, &name, value, options.strict, make);
+                    if let Some(variable) = declared.iter_mut().find(|variable| variable.name == name) {
+                        variable.given_in = Some((file.clone(), text.clone(), span.clone()));
+                    }
                 }
             }
         }
@@ -202,6 +257,7 @@ fn give(session: &Session<'_>, declared: &mut [Declared<'_>], options: &ParseOpt
             })),
         }
     }
+    all_read
 }
 
 fn undeclared(
@@ -232,33 +288,21 @@ fn give_value(
         return;
     };
     let variable = &mut declared[at];
-    let converted = match &variable.kind {
-        Some(kind) => kind.convert(value),
-        None => Ok(value),
-    };
-    match converted {
-        Ok(value) => variable.value = Some(value),
-        Err(why) => {
-            // One report is enough: the variable counts as given.
-            variable.value = Some(Value::Null);
-            session.push(make(format!("{name}: {why}"), Severity::Error, None));
-        }
+    let converted = variable.convert(value);
+    if let Err(why) = variable.take(converted) {
+        session.push(make(format!("{name}: {why}"), Severity::Error, None));
     }
 }
 
 /// Text of a flag or the environment: taken as it stands for text and numbers, an expression for other types.
 fn give_text(session: &Session<'_>, variable: &mut Declared<'_>, text: &str, origin: &str) {
     let result = match &variable.kind {
-        None => Ok(Value::text(text)),
+        None | Some(Type::Any) => Ok(Value::text(text)),
         Some(kind) if kind.takes_plain_text() => kind.convert(Value::text(text)),
-        Some(kind) => constant(text).and_then(|value| kind.convert(value)),
+        Some(_) => constant(text).and_then(|value| variable.convert(value)),
     };
-    match result {
-        Ok(value) => variable.value = Some(value),
-        Err(why) => {
-            variable.value = Some(Value::Null);
-            session.report(Problem { message: format!("{origin}: {why}"), span: variable.span.clone(), help: None });
-        }
+    if let Err(why) = variable.take(result) {
+        session.report(Problem { message: format!("{origin}: {why}"), span: variable.span.clone(), help: None });
     }
 }
 
@@ -266,156 +310,76 @@ fn constant(text: &str) -> Result<Value, String> {
     if text.len() > syntax::MAX_SOURCE {
         return Err("the value is larger than 1 MiB".to_owned());
     }
-    let expression = hcl_edit::parser::parse_expr(text).map_err(|_| format!("{text:?} cannot be read as a value"))?;
+    let expression = syntax::parse_expression(text).map_err(|_| format!("{text:?} cannot be read as a value"))?;
     let evaluator = Evaluator::new(text, Mode::Constant);
     evaluator.evaluate(&expression, &Scope::default()).map_err(|problem| problem.message)
 }
 
-type Given = Vec<(String, Value, Range<usize>)>;
+type Given = Vec<(String, Value, Span)>;
 
 fn in_file(mut diagnostic: Diagnostic, file: &str, text: &str) -> Diagnostic {
     diagnostic.file = Some((file.to_owned(), text.to_owned()));
     diagnostic
 }
 
-fn read_var_file(file: &str, text: &str) -> Result<Given, Vec<Diagnostic>> {
-    let fail = |message: String, span: Range<usize>| {
-        in_file(Diagnostic::new(Severity::Error, message, span, text, None), file, text)
-    };
-    if text.trim_start().starts_with('{') {
-        let json: Json = serde_json::from_str(text).map_err(|why| vec![fail(format!("not JSON: {why}"), 0..0)])?;
-        let entries = json.as_object().ok_or_else(|| vec![fail("an object is needed".to_owned(), 0..0)])?;
-        return Ok(entries.iter().map(|(name, value)| (name.clone(), Value::from_json(value), 0..0)).collect());
-    }
-    let clean = syntax::without_mark(text);
-    let body = syntax::parse(&clean).map_err(|diagnostic| vec![in_file(*diagnostic, file, text)])?;
-    let evaluator = Evaluator::new(&clean, Mode::Constant);
+/// The values of a var file. In the JSON syntax texts are taken as they stand.
+fn read_var_file(text: &str) -> Result<Given, Vec<Diagnostic>> {
+    let body = syntax::parse(text).map_err(|diagnostic| vec![*diagnostic])?;
+    let evaluator = Evaluator::new(text, Mode::Constant);
     let (mut given, mut found) = (Given::new(), Vec::new());
-    for structure in body.iter() {
-        match structure {
-            Structure::Attribute(attribute) => match evaluator.evaluate(&attribute.value, &Scope::default()) {
-                Ok(value) => given.push((attribute.key.value().to_string(), value, span_of(&attribute.value))),
-                Err(problem) => found.push(fail(problem.message, problem.span)),
-            },
-            Structure::Block(block) => {
-                let span = block.ident.span().unwrap_or(0..0);
-                found.push(fail("a var file holds name = value lines, no blocks".to_owned(), span));
+    match body.contents() {
+        Contents::Json(entries) => {
+            for (name, json) in entries {
+                match evaluator.evaluate(&json.plain(), &Scope::default()) {
+                    Ok(value) => given.push((name.text.clone(), value, json.span.clone())),
+                    Err(problem) => found.push(problem.into_diagnostic(text)),
+                }
+            }
+        }
+        Contents::Native(items) => {
+            for item in items {
+                match item {
+                    Item::Attribute(attribute) => match evaluator.evaluate(&attribute.value, &Scope::default()) {
+                        Ok(value) => given.push((attribute.name.text.clone(), value, attribute.value.span.clone())),
+                        Err(problem) => found.push(problem.into_diagnostic(text)),
+                    },
+                    Item::Block(block) => {
+                        let message = "a var file holds name = value lines, no blocks";
+                        found.push(Problem::new(message, block.name.span.clone()).into_diagnostic(text));
+                    }
+                }
             }
         }
     }
     if found.is_empty() { Ok(given) } else { Err(found) }
 }
 
-fn check_rules(session: &Session<'_>, variable: &Declared<'_>) -> Evaluated<()> {
+/// A rule that fails points at the value that breaks it when that is in a var file, else at the variable.
+fn check_rules(session: &Session<'_>, variable: &Declared<'_>) -> Result<(), Box<Diagnostic>> {
     let Some(value) = &variable.value else { return Ok(()) };
+    let source = session.evaluator.source;
+    let told = |problem: Box<Problem>| Box::new(problem.into_diagnostic(source));
     for (condition, message) in &variable.rules {
-        let mut evaluator = Evaluator::new(session.evaluator.source, Mode::Condition);
+        let mut evaluator = Evaluator::new(source, Mode::Condition);
         evaluator.variables.insert(variable.name.clone(), value.clone());
-        let text = evaluator.text(message, &Scope::default())?;
+        let text = evaluator.text(message, &Scope::default()).map_err(told)?;
         if text.trim().is_empty() {
-            return Err(Problem::new("error_message is empty", span_of(message)));
+            return Err(told(Problem::new("error_message is empty", message.span.clone())));
         }
-        if !evaluator.slice(&span_of(condition)).contains(&format!("var.{}", variable.name)) {
+        let looked_at = references::of(condition);
+        if !looked_at.iter().any(|(root, name)| *root == "var" && *name == Some(variable.name.as_str())) {
             let why = format!("this condition never looks at var.{}", variable.name);
-            return Err(Problem::new(why, span_of(condition)));
+            return Err(told(Problem::new(why, condition.span.clone())));
         }
-        if !evaluator.truth(condition, &Scope::default())? {
-            return Err(Problem::new(format!("{}: {text}", variable.name), variable.span.clone()));
+        if !evaluator.truth(condition, &Scope::default()).map_err(told)? {
+            let message = format!("{}: {text}", variable.name);
+            return Err(Box::new(match &variable.given_in {
+                Some((file, text, span)) => {
+                    in_file(Diagnostic::new(Severity::Error, message, span.clone(), text, None), file, text)
+                }
+                None => Diagnostic::new(Severity::Error, message, variable.default_span.clone(), source, None),
+            }));
         }
     }
     Ok(())
-}
-
-/// Locals may refer to each other in any order: those that fail wait for the others.
-fn evaluate_locals<'x>(session: &mut Session<'x>, mut pending: Vec<(String, &'x Expression)>) {
-    loop {
-        let before = pending.len();
-        let mut failed = Vec::new();
-        let names: Vec<String> = pending.iter().map(|(name, _)| name.clone()).collect();
-        for (name, expression) in pending {
-            let waits = names.iter().any(|other| {
-                !session.evaluator.locals.contains_key(other)
-                    && mentions(session.evaluator.slice(&span_of(expression)), other)
-            });
-            let result = if waits {
-                Err(Problem::new(format!("local.{name} needs itself"), span_of(expression)))
-            } else {
-                session.evaluator.evaluate(expression, &Scope::default())
-            };
-            match result {
-                Ok(value) => {
-                    session.evaluator.locals.insert(name, value);
-                }
-                Err(problem) => failed.push((name, expression, problem)),
-            }
-        }
-        if failed.is_empty() {
-            return;
-        }
-        if failed.len() == before {
-            failed.into_iter().for_each(|(_, _, problem)| session.report(*problem));
-            return;
-        }
-        pending = failed.into_iter().map(|(name, expression, _)| (name, expression)).collect();
-    }
-}
-
-/// Whether source text refers to `local.name`.
-fn mentions(source: &str, name: &str) -> bool {
-    source.match_indices("local.").any(|(at, found)| {
-        let rest = &source[at + found.len()..];
-        rest.strip_prefix(name)
-            .is_some_and(|tail| !tail.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-'))
-    })
-}
-
-/// Only `job`, `variable`, `variables` and `locals` stand at the top of a file.
-pub(crate) fn check_top<'x>(session: &Session<'x>, body: &'x Body) -> Option<&'x Syntax> {
-    let mut job: Option<&Syntax> = None;
-    for structure in body.iter() {
-        match structure {
-            Structure::Attribute(attribute) => {
-                let name = attribute.key.value().as_str();
-                let span = attribute.key.span().unwrap_or(0..0);
-                let help = Some("a job file begins with: job \"name\" { ... }".to_owned());
-                session.report(Problem { message: format!("{name:?} cannot stand outside a job"), span, help });
-            }
-            Structure::Block(syntax) => {
-                let name = syntax.ident.value().as_str();
-                let span = syntax.ident.span().unwrap_or(0..0);
-                match name {
-                    "job" if job.is_some() => {
-                        session.report(Problem { message: "a file holds one job".to_owned(), span, help: None });
-                    }
-                    "job" => job = Some(syntax),
-                    "variable" | "variables" | "locals" => {}
-                    _ => {
-                        let known = ["job", "variable", "variables", "locals"];
-                        let help = match nearest(name, known.into_iter()) {
-                            Some(near) => format!("did you mean {near:?}?"),
-                            None => "at the top of a file stand job, variable and locals".to_owned(),
-                        };
-                        let message = format!("there is no block {name:?} at the top of a file");
-                        session.report(Problem { message, span, help: Some(help) });
-                    }
-                }
-            }
-        }
-    }
-    job
-}
-
-/// Reads the job's block.
-pub(crate) fn read_job<'x, T>(
-    session: &'x Session<'x>,
-    syntax: &'x Syntax,
-    read: impl FnOnce(&Block<'x>) -> T,
-) -> Option<T> {
-    if syntax.labels.len() != 1 {
-        let span = syntax.ident.span().unwrap_or(0..0);
-        let help = Some("write job \"name\" { ... }".to_owned());
-        session.report(Problem { message: "job needs one label: its name".to_owned(), span, help });
-        return None;
-    }
-    Some(Block::root(session, syntax, read))
 }

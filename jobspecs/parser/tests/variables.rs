@@ -39,7 +39,8 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn run(env: &[(&str, &str)], files: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Parsed, Vec<Diagnostic>> {
-    let options = ParseOptions { variables: pairs(flags), var_files: pairs(files), env: pairs(env), strict: true };
+    let (variables, var_files, env) = (pairs(flags), pairs(files), pairs(env));
+    let options = ParseOptions { variables, var_files, env, strict: true, ..ParseOptions::default() };
     parse(SOURCE, "v.hcl", &options)
 }
 

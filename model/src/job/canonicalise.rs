@@ -263,7 +263,7 @@ impl RestartPolicy {
     }
 
     fn standard(kind: &str) -> RestartPolicy {
-        let batch = kind == "batch" || kind == "sysbatch";
+        let batch = kind != "service" && kind != "system";
         RestartPolicy {
             attempts: Some(if batch { 3 } else { 2 }),
             interval: Some(GoDuration::from_secs(if batch { 86_400 } else { 1800 })),
@@ -313,8 +313,8 @@ impl TaskGroup {
         };
         self.reschedule_policy = match (written, kind) {
             (Some(written), _) => Some(written.over(&ReschedulePolicy::standard(kind))),
-            (None, "service" | "batch") => Some(ReschedulePolicy::standard(kind)),
-            (None, _) => None,
+            (None, "system" | "sysbatch") => None,
+            (None, _) => Some(ReschedulePolicy::standard(kind)),
         };
         let migrate = match (&self.migrate, &job.migrate) {
             (Some(own), Some(base)) => Some(own.over(base)),
@@ -535,9 +535,7 @@ fn canonicalise_connect(connect: &mut Connect) {
         }
     }
     if let Some(task) = &mut connect.sidecar_task {
-        if let Some(resources) = &mut task.resources {
-            resources.canonicalise();
-        }
+        task.resources.get_or_insert_with(Resources::default).canonicalise();
         fill(&mut task.kill_timeout, GoDuration::from_secs(5));
         fill(&mut task.shutdown_delay, GoDuration(0));
         canonicalise_logs(&mut task.log_config);

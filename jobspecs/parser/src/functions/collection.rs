@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Function, MANY, row};
-use crate::value::{Mapping, Sequence, Value, compare};
-
-type Outcome = Result<Value, String>;
+use super::{MANY, Outcome, given, row};
+use crate::functions::Function;
+use crate::types::{Type, unify};
+use crate::value::Value;
 
 pub(super) const TABLE: &[Function] = &[
     row("chunklist", 2, 2, chunklist),
@@ -21,8 +21,9 @@ pub(super) const TABLE: &[Function] = &[
     row("keys", 1, 1, keys),
     row("length", 1, 1, length),
     row("lookup", 3, 3, lookup),
-    row("merge", 1, MANY, merge),
+    row("merge", 0, MANY, merge),
     row("setintersection", 1, MANY, setintersection),
+    row("setproduct", 2, MANY, setproduct),
     row("setunion", 1, MANY, setunion),
     row("slice", 3, 3, slice),
     row("sort", 1, 1, sort),
@@ -30,21 +31,51 @@ pub(super) const TABLE: &[Function] = &[
     row("zipmap", 2, 2, zipmap),
 ];
 
-fn list(items: Vec<Value>) -> Value {
-    Value::tuple(items)
+/// The most items that `setproduct` makes.
+const MAX_PRODUCT: usize = 100_000;
+
+/// The argument as a list whose items have one type.
+fn list(value: &Value) -> Result<(Type, Vec<Value>), String> {
+    match Type::List(Box::new(Type::Any)).convert(given(value)?.clone())? {
+        Value::List(kind, items) => Ok((kind, items)),
+        other => Err(format!("a list is needed here, this is {}", other.kind())),
+    }
+}
+
+/// The argument as a list of texts; null stays null.
+pub(super) fn texts(value: &Value) -> Result<Vec<Value>, String> {
+    Type::List(Box::new(Type::Text)).convert(given(value)?.clone())?.items().map(<[Value]>::to_vec)
+}
+
+/// The items of a list that has an order.
+fn ordered(value: &Value) -> Result<&[Value], String> {
+    match value {
+        Value::Set(..) => Err("a list is needed here, this is a set; convert(..., list(string)) makes one".to_owned()),
+        other => other.items(),
+    }
+}
+
+/// The same kind of list with other items.
+fn like(value: &Value, items: Vec<Value>) -> Value {
+    match value {
+        Value::List(kind, _) => Value::List(kind.clone(), items),
+        _ => Value::Tuple(items),
+    }
 }
 
 fn chunklist(arguments: &[Value]) -> Outcome {
-    let items = arguments[0].items()?;
+    let (kind, items) = list(&arguments[0])?;
     let size = usize::try_from(arguments[1].to_int()?).map_err(|_| "the size cannot be negative")?;
-    if size == 0 {
-        return Ok(list(vec![list(items.to_vec())]));
-    }
-    Ok(list(items.chunks(size).map(|chunk| list(chunk.to_vec())).collect()))
+    let size = if size == 0 { items.len().max(1) } else { size };
+    let chunks = items.chunks(size).map(|chunk| Value::List(kind.clone(), chunk.to_vec())).collect();
+    Ok(Value::List(Type::List(Box::new(kind.clone())), chunks))
 }
 
 fn coalesce(arguments: &[Value]) -> Outcome {
-    arguments.iter().find(|value| **value != Value::Null).cloned().ok_or("all arguments are null".to_owned())
+    let kinds: Vec<Type> = arguments.iter().map(Type::of).collect();
+    let kind = unify(&kinds).ok_or("the arguments have no type in common")?;
+    let first = arguments.iter().find(|value| !value.is_null()).ok_or("all arguments are null")?;
+    kind.convert(first.clone())
 }
 
 fn coalescelist(arguments: &[Value]) -> Outcome {
@@ -57,124 +88,158 @@ fn coalescelist(arguments: &[Value]) -> Outcome {
 }
 
 fn compact(arguments: &[Value]) -> Outcome {
-    let kept = arguments[0].items()?.iter().filter(|item| **item != Value::Null && **item != Value::text(""));
-    Ok(Value::List(Sequence::List, kept.cloned().collect()))
+    let mut items = texts(&arguments[0])?;
+    items.retain(|item| !item.is_null() && *item != Value::text(""));
+    Ok(Value::List(Type::Text, items))
 }
 
 fn concat(arguments: &[Value]) -> Outcome {
-    let mut joined = Vec::new();
+    let (mut joined, mut kinds, mut all_lists) = (Vec::new(), Vec::new(), true);
     for value in arguments {
-        joined.extend(value.items()?.iter().cloned());
+        joined.extend(ordered(value)?.iter().cloned());
+        match value {
+            Value::List(kind, _) => kinds.push(kind.clone()),
+            _ => all_lists = false,
+        }
     }
-    Ok(list(joined))
+    match unify(&kinds).filter(|_| all_lists) {
+        Some(kind) => Type::List(Box::new(kind)).convert(Value::Tuple(joined)),
+        None => Ok(Value::Tuple(joined)),
+    }
 }
 
 fn contains(arguments: &[Value]) -> Outcome {
-    Ok(Value::Bool(arguments[0].items()?.contains(&arguments[1])))
+    let wanted = given(&arguments[1])?;
+    Ok(Value::Bool(arguments[0].items()?.contains(wanted)))
 }
 
 fn distinct(arguments: &[Value]) -> Outcome {
-    let mut kept: Vec<Value> = Vec::new();
-    let items = arguments[0].items()?;
+    let (kind, items) = list(&arguments[0])?;
     if items.len() > 10_000 {
         return Err("the list is longer than 10000 items".to_owned());
     }
+    let mut kept: Vec<Value> = Vec::new();
     for item in items {
-        if !kept.contains(item) {
-            kept.push(item.clone());
+        if !kept.contains(&item) {
+            kept.push(item);
         }
     }
-    Ok(Value::List(Sequence::List, kept))
+    Ok(Value::List(kind, kept))
 }
 
 fn element(arguments: &[Value]) -> Outcome {
-    let items = arguments[0].items()?;
+    let items = ordered(&arguments[0])?;
     let at = arguments[1].to_int()?;
     let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
     if length == 0 {
         return Err("the list is empty".to_owned());
     }
-    if at < 0 {
-        return Err("the index cannot be negative".to_owned());
-    }
-    let at = usize::try_from(at % length).unwrap_or(0);
-    Ok(items[at].clone())
+    Ok(items[usize::try_from(at.rem_euclid(length)).unwrap_or(0)].clone())
 }
 
 fn flatten(arguments: &[Value]) -> Outcome {
-    fn pour(value: &Value, out: &mut Vec<Value>) {
-        match value {
-            Value::List(_, items) => items.iter().for_each(|item| pour(item, out)),
-            other => out.push(other.clone()),
+    fn pour(items: &[Value], out: &mut Vec<Value>) {
+        for item in items {
+            match item.items() {
+                Ok(inner) => pour(inner, out),
+                Err(_) => out.push(item.clone()),
+            }
         }
     }
     let mut out = Vec::new();
-    arguments[0].items()?.iter().for_each(|item| pour(item, &mut out));
-    Ok(list(out))
+    pour(arguments[0].items()?, &mut out);
+    Ok(Value::Tuple(out))
 }
 
+/// The item at a position or under a key, both of exactly that type.
 fn index(arguments: &[Value]) -> Outcome {
-    match &arguments[0] {
-        Value::List(_, items) => {
-            let at = arguments[1].to_int()?;
-            let item = usize::try_from(at).ok().and_then(|at| items.get(at));
-            item.cloned().ok_or_else(|| format!("there is no item {at}"))
+    match (&arguments[0], &arguments[1]) {
+        (Value::List(_, items) | Value::Tuple(items), Value::Number(number)) => {
+            let item = number.to_i64().and_then(|at| usize::try_from(at).ok()).and_then(|at| items.get(at));
+            item.cloned().ok_or_else(|| format!("there is no item {number}: the list has {} items", items.len()))
         }
-        Value::Map(_, entries) => {
-            let key = arguments[1].to_text()?;
-            entries.get(&key).cloned().ok_or_else(|| format!("there is no key {key:?}"))
+        (Value::List(..) | Value::Tuple(_), other) => {
+            Err(format!("it fetches the item at a position, which is a number, not {}", other.kind()))
         }
-        other => Err(format!("a list or map is needed, this is {}", other.kind())),
+        (Value::Map(_, entries), Value::Text(key)) => {
+            entries.get(key).cloned().ok_or_else(|| format!("there is no key {key:?}"))
+        }
+        (other, _) => Err(format!("a list or map is needed, this is {}", other.kind())),
     }
 }
 
 fn keys(arguments: &[Value]) -> Outcome {
-    Ok(list(arguments[0].entries()?.keys().map(Value::text).collect()))
+    let names = arguments[0].entries()?.keys().map(Value::text).collect();
+    Ok(match &arguments[0] {
+        Value::Map(..) => Value::List(Type::Text, names),
+        _ => Value::Tuple(names),
+    })
 }
 
 fn length(arguments: &[Value]) -> Outcome {
     let count = match &arguments[0] {
-        Value::List(_, items) => items.len(),
-        Value::Map(Mapping::Map, entries) => entries.len(),
-        other => return Err(format!("a list, set or map is needed, this is {}; for texts use strlen", other.kind())),
+        Value::Tuple(items) | Value::List(_, items) | Value::Set(_, items) => items.len(),
+        Value::Map(_, entries) => entries.len(),
+        Value::Text(_) => {
+            return Err("it counts the items of a list; strlen counts the characters of a text".to_owned());
+        }
+        Value::Object(_) => return Err("an object has no length; length(keys(...)) counts its keys".to_owned()),
+        other => return Err(format!("a list, set or map is needed, this is {}", other.kind())),
     };
     Ok(Value::int(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
 fn lookup(arguments: &[Value]) -> Outcome {
-    let key = arguments[1].to_text()?;
-    Ok(arguments[0].entries()?.get(&key).unwrap_or(&arguments[2]).clone())
+    let (entries, key) = (arguments[0].entries()?, arguments[1].to_text()?);
+    let default = given(&arguments[2])?;
+    match (entries.get(&key), &arguments[0]) {
+        (Some(found), _) => Ok(found.clone()),
+        (None, Value::Map(kind, _)) => kind.convert(default.clone()),
+        (None, _) => Ok(default.clone()),
+    }
 }
 
 fn merge(arguments: &[Value]) -> Outcome {
-    let mut merged = BTreeMap::new();
-    for value in arguments.iter().filter(|value| **value != Value::Null) {
+    let (mut merged, mut kinds, mut all_maps) = (BTreeMap::new(), Vec::new(), true);
+    for value in arguments.iter().filter(|value| !value.is_null()) {
         merged.extend(value.entries()?.iter().map(|(key, item)| (key.clone(), item.clone())));
+        match value {
+            Value::Map(kind, _) => kinds.push(kind.clone()),
+            _ => all_maps = false,
+        }
     }
-    Ok(Value::Map(Mapping::Object, merged))
+    Ok(match kinds.first() {
+        Some(kind) if all_maps && kinds.iter().all(|other| other == kind) => Value::Map(kind.clone(), merged),
+        _ => Value::Object(merged),
+    })
 }
 
 fn slice(arguments: &[Value]) -> Outcome {
-    let items = arguments[0].items()?;
+    let items = ordered(&arguments[0])?;
     let bound = |value: &Value| -> Result<usize, String> {
         usize::try_from(value.to_int()?).map_err(|_| "an index cannot be negative".to_owned())
     };
     let (from, to) = (bound(&arguments[1])?, bound(&arguments[2])?);
-    items.get(from..to).map(|part| list(part.to_vec())).ok_or_else(|| format!("{from} to {to} is outside the list"))
+    let part = items.get(from..to).ok_or_else(|| format!("{from} to {to} is outside the list"))?;
+    Ok(like(&arguments[0], part.to_vec()))
 }
 
 fn sort(arguments: &[Value]) -> Outcome {
-    let mut texts: Vec<String> = arguments[0].items()?.iter().map(Value::to_text).collect::<Result<_, _>>()?;
-    texts.sort();
-    Ok(Value::List(Sequence::List, texts.into_iter().map(Value::Text).collect()))
+    let mut sorted: Vec<String> = texts(&arguments[0])?.iter().map(Value::to_text).collect::<Result<_, _>>()?;
+    sorted.sort();
+    Ok(Value::texts(sorted))
 }
 
 fn values(arguments: &[Value]) -> Outcome {
-    Ok(list(arguments[0].entries()?.values().cloned().collect()))
+    let items: Vec<Value> = arguments[0].entries()?.values().cloned().collect();
+    Ok(match &arguments[0] {
+        Value::Map(kind, _) => Value::List(kind.clone(), items),
+        _ => Value::Tuple(items),
+    })
 }
 
 fn zipmap(arguments: &[Value]) -> Outcome {
-    let (names, items) = (arguments[0].items()?, arguments[1].items()?);
+    let (names, items) = (texts(&arguments[0])?, ordered(&arguments[1])?);
     if names.len() != items.len() {
         return Err("the two lists have different lengths".to_owned());
     }
@@ -182,25 +247,55 @@ fn zipmap(arguments: &[Value]) -> Outcome {
     for (name, item) in names.iter().zip(items) {
         entries.insert(name.to_text()?, item.clone());
     }
-    Ok(Value::Map(Mapping::Object, entries))
+    Ok(match &arguments[1] {
+        Value::List(kind, _) => Value::Map(kind.clone(), entries),
+        _ => Value::Object(entries),
+    })
 }
 
-/// Sorts and drops repeats, as sets do.
-fn set(mut items: Vec<Value>) -> Value {
-    items.sort_by(compare);
-    items.dedup();
-    Value::List(Sequence::Set, items)
+/// All arguments as sets of the one type that they have in common.
+fn sets(arguments: &[Value]) -> Result<(Type, Vec<Vec<Value>>), String> {
+    let mut kinds = Vec::new();
+    for value in arguments {
+        kinds.push(list(value)?.0);
+    }
+    let kind = unify(&kinds).ok_or("the sets have no type in common")?;
+    let wanted = Type::Set(Box::new(kind.clone()));
+    let each = arguments.iter().map(|value| wanted.convert(value.clone())?.items().map(<[Value]>::to_vec));
+    Ok((kind, each.collect::<Result<_, _>>()?))
 }
 
 fn setunion(arguments: &[Value]) -> Outcome {
-    concat(arguments).and_then(|all| Ok(set(all.items()?.to_vec())))
+    let (kind, sets) = sets(arguments)?;
+    Ok(Value::set(kind, sets.concat()))
 }
 
 fn setintersection(arguments: &[Value]) -> Outcome {
-    let mut kept = arguments[0].items()?.to_vec();
-    for other in &arguments[1..] {
-        let other = other.items()?;
-        kept.retain(|item| other.contains(item));
+    let (kind, sets) = sets(arguments)?;
+    let mut sets = sets.into_iter();
+    let mut kept = sets.next().unwrap_or_default();
+    for other in sets {
+        kept.retain(|item| other.binary_search_by(|probe| crate::value::compare(probe, item)).is_ok());
     }
-    Ok(set(kept))
+    Ok(Value::set(kind, kept))
+}
+
+fn setproduct(arguments: &[Value]) -> Outcome {
+    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
+    let mut kinds = Vec::new();
+    for value in arguments {
+        let (kind, items) = list(value)?;
+        if rows.len().saturating_mul(items.len()) > MAX_PRODUCT {
+            return Err(format!("the result has more than {MAX_PRODUCT} items"));
+        }
+        kinds.push(kind);
+        rows = rows
+            .iter()
+            .flat_map(|row| items.iter().map(move |item| row.iter().chain([item]).cloned().collect()))
+            .collect();
+    }
+    let rows = rows.into_iter().map(Value::Tuple).collect();
+    let kind = Type::Tuple(kinds);
+    let all_sets = arguments.iter().all(|value| matches!(value, Value::Set(..)));
+    Ok(if all_sets { Value::set(kind, rows) } else { Value::List(kind, rows) })
 }

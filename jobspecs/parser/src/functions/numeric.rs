@@ -1,36 +1,24 @@
 //! Arithmetic.
 
-use super::{Function, MANY, row};
+use num_bigint::BigInt;
+
+use super::{Function, MANY, Outcome, row};
 use crate::number::Number;
+use crate::types::Type;
 use crate::value::Value;
 
-type Outcome = Result<Value, String>;
-
 pub(super) const TABLE: &[Function] = &[
-    row("abs", 1, 1, abs),
-    row("ceil", 1, 1, |arguments| rounded(arguments, f64::ceil)),
-    row("floor", 1, 1, |arguments| rounded(arguments, f64::floor)),
+    row("abs", 1, 1, |arguments| Ok(Value::Number(arguments[0].to_number()?.absolute()))),
+    row("ceil", 1, 1, |arguments| Ok(Value::Number(arguments[0].to_number()?.ceil()))),
+    row("floor", 1, 1, |arguments| Ok(Value::Number(arguments[0].to_number()?.floor()))),
+    row("log", 2, 2, log),
     row("max", 1, MANY, |arguments| extreme(arguments, std::cmp::Ordering::Greater)),
     row("min", 1, MANY, |arguments| extreme(arguments, std::cmp::Ordering::Less)),
     row("parseint", 2, 2, parseint),
     row("pow", 2, 2, pow),
     row("range", 1, 3, range),
-    row("signum", 1, 1, signum),
+    row("signum", 1, 1, |arguments| Ok(Value::int(arguments[0].to_int()?.signum()))),
 ];
-
-fn abs(arguments: &[Value]) -> Outcome {
-    let number = arguments[0].to_number()?;
-    let negative = number.compare(&Number::from(0)).is_lt();
-    Ok(Value::Number(if negative { number.negate() } else { number }))
-}
-
-fn rounded(arguments: &[Value], round: fn(f64) -> f64) -> Outcome {
-    let number = arguments[0].to_number()?;
-    Ok(Value::Number(match number {
-        Number::Int(_) => number,
-        Number::Float(float) => Number::from_f64(round(float)),
-    }))
-}
 
 fn extreme(arguments: &[Value], wanted: std::cmp::Ordering) -> Outcome {
     let mut best = arguments[0].to_number()?;
@@ -43,17 +31,49 @@ fn extreme(arguments: &[Value], wanted: std::cmp::Ordering) -> Outcome {
     Ok(Value::Number(best))
 }
 
+/// Digits go on with small letters and, from base 37, with capital ones.
+fn digit(c: char, base: u32) -> Option<u32> {
+    let value = match c {
+        '0'..='9' => u32::from(c) - u32::from('0'),
+        'a'..='z' => u32::from(c) - u32::from('a') + 10,
+        'A'..='Z' => u32::from(c) - u32::from('A') + if base <= 36 { 10 } else { 36 },
+        _ => return None,
+    };
+    (value < base).then_some(value)
+}
+
 fn parseint(arguments: &[Value]) -> Outcome {
-    let text = arguments[0].to_text()?;
-    let base = u32::try_from(arguments[1].to_int()?).ok().filter(|base| (2..=36).contains(base));
-    let base = base.ok_or("the base must be 2 to 36")?;
-    let number = i128::from_str_radix(&text, base).map_err(|_| format!("{text:?} is no number of base {base}"))?;
-    Ok(Value::Number(Number::Int(number)))
+    let Value::Text(text) = &arguments[0] else {
+        return Err(format!("a text is needed here, this is {}", arguments[0].kind()));
+    };
+    let base = u32::try_from(arguments[1].to_int()?).ok().filter(|base| (2..=62).contains(base));
+    let base = base.ok_or("the base must be 2 to 62")?;
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || digits.len() > 5000 || digits.chars().any(|c| digit(c, base).is_none()) {
+        return Err(format!("{text:?} is no number of base {base}"));
+    }
+    let mut number = BigInt::ZERO;
+    for value in digits.chars().filter_map(|c| digit(c, base)) {
+        number = number * base + value;
+    }
+    if text.starts_with('-') {
+        number = -number;
+    }
+    Ok(Value::Number(Number::from_digits(&number)))
+}
+
+/// A result that went through 64-bit floats.
+fn float(result: f64) -> Outcome {
+    Number::from_f64(result).map(Value::Number).ok_or_else(|| "the result is no number".to_owned())
 }
 
 fn pow(arguments: &[Value]) -> Outcome {
-    let result = arguments[0].to_number()?.to_f64().powf(arguments[1].to_number()?.to_f64());
-    if result.is_finite() { Ok(Value::Number(Number::from_f64(result))) } else { Err("the result is too large".into()) }
+    float(arguments[0].to_number()?.to_f64().powf(arguments[1].to_number()?.to_f64()))
+}
+
+fn log(arguments: &[Value]) -> Outcome {
+    let (number, base) = (arguments[0].to_number()?.to_f64(), arguments[1].to_number()?.to_f64());
+    float(number.ln() / base.ln())
 }
 
 fn range(arguments: &[Value]) -> Outcome {
@@ -66,8 +86,8 @@ fn range(arguments: &[Value]) -> Outcome {
     };
     let down = end.compare(&start).is_lt();
     let step = numbers.get(2).cloned().unwrap_or(Number::from(if down { -1 } else { 1 }));
-    let backwards = step.compare(&zero).is_lt();
-    if step.compare(&zero).is_eq() || (backwards != down && !end.compare(&start).is_eq()) {
+    let backwards = step.is_negative();
+    if step.is_zero() || (backwards != down && !end.compare(&start).is_eq()) {
         return Err("the step leads away from the end".to_owned());
     }
     let (mut items, mut at) = (Vec::new(), start);
@@ -79,10 +99,5 @@ fn range(arguments: &[Value]) -> Outcome {
         items.push(Value::Number(at));
         at = next;
     }
-    Ok(Value::List(crate::value::Sequence::List, items))
-}
-
-fn signum(arguments: &[Value]) -> Outcome {
-    let order = arguments[0].to_number()?.compare(&Number::from(0));
-    Ok(Value::int(order as i64))
+    Ok(Value::List(Type::Number, items))
 }

