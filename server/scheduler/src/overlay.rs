@@ -10,6 +10,7 @@ use model::compiled::CompiledGroup;
 use model::id::{AllocId, Seed};
 
 use crate::exclusive::{ExclusiveAsk, ExclusiveGrant, ExclusiveView};
+use crate::planted;
 use crate::ports::PortView;
 use crate::preempt::Ledger;
 use crate::table::{NodeTable, Room};
@@ -255,7 +256,7 @@ impl<'a> Overlay<'a> {
         let room = ask.room(table.info(slot).core_mhz);
         let holders = table.port_holders(slot);
         let mut starts_after = exclusive.after.clone();
-        for port in &ports {
+        for port in ports.iter().filter(|_| !planted::is_enabled(planted::Bug::PortFreeOnStop)) {
             starts_after.extend(holders.and_then(|held| held.get(&port.key())).into_iter().flatten().copied());
         }
         let delta = self.delta(slot);

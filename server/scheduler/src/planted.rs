@@ -3,22 +3,35 @@
 #[cfg(feature = "planted-bugs")]
 use std::cell::Cell;
 
+/// A bug that can be switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// A lowered count forgets to stop its highest copy.
+    CountDownKeepsHighest,
+    /// A port counts as free as soon as its holder was asked to stop: nobody waits for its end.
+    PortFreeOnStop,
+}
+
 #[cfg(feature = "planted-bugs")]
 thread_local! {
     /// By thread: a simulated cluster lives in one, and others go on undisturbed.
-    static COUNT_DOWN_KEEPS_HIGHEST: Cell<bool> = const { Cell::new(false) };
+    static ENABLED: Cell<Option<Bug>> = const { Cell::new(None) };
 }
 
-/// Chooses whether, in this thread, a lowered count forgets to stop its highest copy.
+/// Switches a bug on for this thread, or all off.
 #[cfg(feature = "planted-bugs")]
-pub fn set_count_down_keeps_highest(on: bool) {
-    COUNT_DOWN_KEEPS_HIGHEST.set(on);
+pub fn enable(bug: Option<Bug>) {
+    ENABLED.set(bug);
 }
 
-/// Whether a lowered count forgets to stop its highest copy.
-pub(crate) fn count_down_keeps_highest() -> bool {
-    #[cfg(feature = "planted-bugs")]
-    return COUNT_DOWN_KEEPS_HIGHEST.get();
-    #[cfg(not(feature = "planted-bugs"))]
+/// Whether a bug is on in this thread.
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn is_enabled(bug: Bug) -> bool {
+    ENABLED.get() == Some(bug)
+}
+
+/// Whether a bug is on: never, without the feature.
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) fn is_enabled(_: Bug) -> bool {
     false
 }

@@ -36,11 +36,7 @@ fn with_job<T>(stored: Option<Arc<StoredJob>>, view: impl FnOnce(Option<JobOf<'_
 /// `GET /v1/allocations`
 pub(super) async fn list(call: Call) -> Answer {
     let with_states = call.query.non_empty("task_states").is_none() || call.query.strict_bool("task_states")?;
-    let with_resources = match call.query.non_empty("resources") {
-        None => false,
-        Some(text) => super::query::go_bool(text)
-            .ok_or_else(|| ApiError::bad_request(format!("resources must be true or false, not {text:?}")))?,
-    };
+    let with_resources = call.query.checked_bool("resources")?;
     let index = |state: &State, _: &ReadOptions| state.table_index(Table::Allocs);
     let find = |state: &State, options: &ReadOptions| list_page(state, options, with_resources, with_states);
     let (page, indexed) = call.read(&[Topic::Table(Table::Allocs)], index, find).await?;

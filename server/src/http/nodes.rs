@@ -31,7 +31,7 @@ impl Call {
 /// `GET /v1/nodes`
 pub(super) async fn list(call: Call) -> Answer {
     let with_os = call.query.strict_bool("os")?;
-    let with_resources = call.query.strict_bool("resources")?;
+    let with_resources = call.query.checked_bool("resources")?;
     let index = |state: &State, _: &ReadOptions| state.table_index(Table::Nodes);
     let find = |state: &State, options: &ReadOptions| list_page(state, options, with_os, with_resources);
     let (page, indexed) = call.read(&[Topic::Table(Table::Nodes)], index, find).await?;

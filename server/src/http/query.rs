@@ -44,6 +44,12 @@ impl Query {
         }
     }
 
+    /// A flag that Nomad refuses with status 400 when it is not a boolean; absent or empty is false.
+    pub fn checked_bool(&self, name: &str) -> ApiResult<bool> {
+        let wrong = |text| ApiError::bad_request(format!("{name} must be true or false, not {text:?}"));
+        self.non_empty(name).map_or(Ok(false), |text| go_bool(text).ok_or_else(|| wrong(text)))
+    }
+
     /// A flag that is false when it is not a boolean.
     pub fn lenient_bool(&self, name: &str) -> bool {
         self.get(name).and_then(go_bool).unwrap_or(false)

@@ -95,6 +95,8 @@ impl SimNode {
             Loop::Push => {
                 agent.pushing = std::mem::take(&mut agent.updates).into_values().collect();
                 if agent.pushing.is_empty() {
+                    // What could not be pushed was forgotten meanwhile: the next report waits for nothing.
+                    agent.lines.entry(of).or_default().pause = None;
                     return;
                 }
                 Request::Push(PushAllocs { node_id, secret_id, updates: agent.pushing.clone() })

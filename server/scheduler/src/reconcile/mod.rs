@@ -207,7 +207,7 @@ fn trim_surplus<'a>(slots: &mut Slots<'a>, count: usize, changes: &mut Changes<'
     let leaving = surplus.min(slots.moved.len());
     slots.moved.truncate(slots.moved.len() - leaving);
     surplus -= leaving;
-    if surplus > 0 && crate::planted::count_down_keeps_highest() {
+    if surplus > 0 && crate::planted::is_enabled(crate::planted::Bug::CountDownKeepsHighest) {
         surplus -= 1;
     }
     for _ in 0..surplus {

@@ -287,7 +287,7 @@ fn every_refusal_says_what_would_help() {
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn a_planted_bug_is_idle_until_chosen() {
-    assert!(!crate::planted::count_down_keeps_highest());
+    assert!(!crate::planted::is_enabled(crate::planted::Bug::CountDownKeepsHighest));
 }
 
 #[test]
