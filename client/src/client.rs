@@ -60,13 +60,14 @@ impl Client {
         make_private(&config.data_dir.join("alloc"), 0o711)?;
         let db = StateDb::open(config.data_dir.join("client"))?;
         let identity = db.identity()?;
+        let start = db.count_start()?;
         let mut stored = db.load()?;
         let living: BTreeSet<AllocId> =
             stored.iter().filter(|(_, stored)| !stored.record.is_ended()).map(|(id, _)| *id).collect();
         stored.iter_mut().for_each(|(_, stored)| stored.record.wait_only_for(&living));
         let (node, _) = fingerprint::node(&config, identity, &drivers).await;
         let (ended, ended_here) = mpsc::unbounded_channel();
-        let context = Arc::new(Context::new(config, drivers, db, node, ended));
+        let context = Arc::new(Context::new(config, drivers, db, start, node, ended));
         let runners = Arc::new(Runners::default());
         for (id, stored) in stored {
             let handle = runner::restore(context.clone(), stored).await;

@@ -34,10 +34,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// `start` tells how often this node's agent has started.
     pub(crate) fn new(
         config: ClientConfig,
         drivers: Vec<Arc<dyn Driver>>,
         db: StateDb,
+        start: u64,
         node: Node,
         ended: mpsc::UnboundedSender<AllocId>,
     ) -> Context {
@@ -47,7 +49,7 @@ impl Context {
             wanted: drivers.iter().map(|driver| (driver.name(), Mutex::default())).collect(),
             drivers: drivers.into_iter().map(|driver| (driver.name(), driver)).collect(),
             db,
-            updates: Updates::default(),
+            updates: Updates::new(start),
             host_env,
             ended,
             node: RwLock::new(Arc::new(node)),

@@ -77,6 +77,24 @@ impl StateDb {
         Ok(text)
     }
 
+    /// Counts one more start of this node's agent; answers with its number, from 1.
+    pub(crate) fn count_start(&self) -> Result<u64, ClientError> {
+        let path = self.dir.join("starts");
+        let before = match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|_| ClientError::State {
+                path: path.display().to_string(),
+                why: format!("{text:?} is not a number of starts"),
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0u64,
+            Err(error) => return Err(io_error("cannot read", &path, error)),
+        };
+        let start = before + 1;
+        // On disk before it is used: were it given twice, the servers would take new reports for old ones.
+        write_atomically(&path, start.to_string().as_bytes(), true)
+            .map_err(|error| io_error("cannot write", &path, error))?;
+        Ok(start)
+    }
+
     /// Stores an allocation.
     pub(crate) fn put(&self, id: AllocId, stored: &StoredAlloc) -> Result<(), ClientError> {
         let path = self.path(id);
@@ -131,7 +149,11 @@ fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result
     if durable {
         file.sync_all()?;
     }
-    std::fs::rename(&temporary, path)
+    std::fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(dir) if durable => File::open(dir)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 fn io_error(what: &'static str, path: &Path, source: std::io::Error) -> ClientError {
@@ -153,6 +175,16 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(dir.path().join("client/client-id"), "nonsense").unwrap();
         assert!(matches!(db.identity(), Err(ClientError::State { .. })));
+    }
+
+    #[test]
+    fn starts_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = StateDb::open(dir.path().to_owned()).unwrap();
+        assert_eq!((db.count_start().unwrap(), db.count_start().unwrap()), (1, 2));
+        assert_eq!(StateDb::open(dir.path().to_owned()).unwrap().count_start().unwrap(), 3);
+        std::fs::write(dir.path().join("starts"), "many").unwrap();
+        assert!(matches!(db.count_start(), Err(ClientError::State { .. })));
     }
 
     #[test]

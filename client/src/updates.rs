@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::allocation::AllocUpdate;
+use model::allocation::{AllocUpdate, ReportOrder};
 use model::id::AllocId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -24,12 +24,22 @@ pub(crate) struct Updates {
 struct Pending {
     updates: BTreeMap<AllocId, AllocUpdate>,
     urgent: bool,
+    /// Of the last report.
+    order: ReportOrder,
 }
 
 impl Updates {
+    /// Nothing queued. `start` tells how often this node's agent has started.
+    pub(crate) fn new(start: u64) -> Updates {
+        let order = ReportOrder { start, number: 0 };
+        Updates { pending: Mutex::new(Pending { order, ..Pending::default() }), changed: Notify::new() }
+    }
+
     /// Queues an update in place of an older one.
-    pub(crate) fn put(&self, update: AllocUpdate, urgent: bool) {
+    pub(crate) fn put(&self, mut update: AllocUpdate, urgent: bool) {
         let mut pending = self.pending.lock();
+        pending.order.number += 1;
+        update.report = pending.order;
         pending.updates.insert(update.id, update);
         pending.urgent |= urgent;
         drop(pending);

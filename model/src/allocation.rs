@@ -185,7 +185,10 @@ pub struct Allocation {
     /// Past replacements.
     pub reschedule_tracker: Option<RescheduleTracker>,
 
-    /// Written by the client.
+    /// Written by the client: which of its reports is the last one taken over.
+    #[serde(default)]
+    pub report: ReportOrder,
+    /// What it says of the allocation as a whole.
     pub client_status: ClientStatus,
     /// Why, in words.
     pub client_description: String,
@@ -241,11 +244,24 @@ impl Allocation {
     }
 }
 
+/// The order of a client's reports. A report that was held up on its way, perhaps by an agent that has died meanwhile,
+/// must not undo a later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReportOrder {
+    /// How often the node's agent has started.
+    pub start: u64,
+    /// Counts the reports since that start.
+    pub number: u64,
+}
+
 /// What a client reports of one allocation: the observed side of its row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AllocUpdate {
     /// Which allocation.
     pub id: AllocId,
+    /// See [`Allocation::report`].
+    #[serde(default)]
+    pub report: ReportOrder,
     /// See [`Allocation::client_status`].
     pub client_status: ClientStatus,
     /// See [`Allocation::client_description`].

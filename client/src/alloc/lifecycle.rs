@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use driver::ExitResult;
 use model::allocation::{
-    AllocUpdate, Allocation, CheckResult, CheckStatus, ClientStatus, DesiredStatus, DriverAddress,
+    AllocUpdate, Allocation, CheckResult, CheckStatus, ClientStatus, DesiredStatus, DriverAddress, ReportOrder,
 };
 use model::compiled::{CompiledGroup, CompiledJob, CompiledService, Hook, JobKind};
 use model::id::{AllocId, Seed};
@@ -595,6 +595,8 @@ impl AllocLifecycle {
         let running = |name: &String| self.tasks.iter().any(|task| task.task().name == *name && !task.is_dead());
         AllocUpdate {
             id: self.alloc.id,
+            // Given when it is queued.
+            report: ReportOrder::default(),
             client_status,
             client_description: description.to_owned(),
             task_states,

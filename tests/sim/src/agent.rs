@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::driver::TaskId;
 use client::alloc::handover;
 use client::alloc::lifecycle::AllocInput;
-use model::allocation::AllocUpdate;
+use model::allocation::{AllocUpdate, ReportOrder};
 use model::id::AllocId;
 use model::rpc::{AllocWithJob, PullAllocs, PullAllocsReply, PushAllocs};
 use model::time::GoDuration;
@@ -40,6 +40,8 @@ pub struct Agent {
     /// Runs that the driver must keep.
     pub wanted: BTreeSet<TaskId>,
     updates: BTreeMap<AllocId, AllocUpdate>,
+    /// Number of the last report.
+    reports: u64,
     pushing: Vec<AllocUpdate>,
     lines: BTreeMap<Loop, Line>,
     registered: bool,
@@ -59,7 +61,8 @@ impl SimNode {
                 agent.wanted.insert(run);
             }
             if runner.ended {
-                agent.updates.insert(id, runner.life.observed());
+                let report = ReportOrder { start: boot, number: 0 };
+                agent.updates.insert(id, AllocUpdate { report, ..runner.life.observed() });
             }
             let ended = runner.ended;
             agent.runners.insert(id, runner);
@@ -171,12 +174,15 @@ impl SimNode {
 
     /// Queues a report in place of an older one.
     pub fn report(&mut self, shared: &mut Shared, update: AllocUpdate, urgent: bool) {
+        let boot = self.boot;
         let Some(agent) = self.agent.as_mut() else { return };
-        agent.updates.insert(update.id, update);
+        agent.reports += 1;
+        let report = ReportOrder { start: boot, number: agent.reports };
+        agent.updates.insert(update.id, AllocUpdate { report, ..update });
         let pausing = agent.lines.get(&Loop::Push).is_some_and(|line| line.pause.is_some());
         if !pausing {
             let millis = if urgent { 1 } else { 200 };
-            let (node, boot) = (self.number, self.boot);
+            let node = self.number;
             shared.within(millis, millis, Event::Resume { node, boot, of: Loop::Push });
         }
     }

@@ -255,6 +255,7 @@ impl SimNode {
             shared.within(1_000, 5_000, Event::Probe { node, boot, alloc, check });
         }
         if old.status != status {
+            shared.note(format_args!("{}: check {check} is {status:?}", alloc.short()));
             let result = CheckResult { status, at, ..old };
             self.step(shared, alloc, AllocInput::Check { id: check.to_owned(), result });
         }

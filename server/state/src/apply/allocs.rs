@@ -11,7 +11,8 @@ use super::write::Writer;
 use crate::reply::{AllocStopped, AllocsWritten, Refusal, Reply};
 use crate::state::State;
 
-/// Takes over what a client sees of its allocations and asks the planner to look where that may matter.
+/// Takes over what a client sees of its allocations and asks the planner to look where that may matter. A report that
+/// a later one has overtaken is passed over.
 pub(super) fn observe(writer: &mut Writer<'_>, node: NodeId, updates: &[AllocUpdate]) -> Result<Reply, Refusal> {
     if !writer.state.nodes.contains_key(&node) {
         return Err(Refusal::UnknownNode(node));
@@ -26,9 +27,9 @@ pub(super) fn observe(writer: &mut Writer<'_>, node: NodeId, updates: &[AllocUpd
     let mut changed = 0;
     let mut wanted: BTreeMap<JobKey, &'static str> = BTreeMap::new();
     for update in updates {
-        let Some(old) = writer.state.alloc(update.id) else { continue };
+        let Some(old) = writer.state.alloc(update.id).filter(|old| old.report <= update.report) else { continue };
         let new = observed(&old, update);
-        if new == *old {
+        if new == (Allocation { report: new.report, ..Allocation::clone(&old) }) {
             continue;
         }
         changed += 1;
@@ -53,6 +54,7 @@ fn look_at(writer: &mut Writer<'_>, key: &JobKey, trigger: &str) -> Option<EvalI
 /// The row with the client's side replaced. What has ended stays ended; the first verdict on health stays.
 fn observed(old: &Allocation, update: &AllocUpdate) -> Allocation {
     let mut new = old.clone();
+    new.report = update.report;
     new.task_states.clone_from(&update.task_states);
     new.checks.clone_from(&update.checks);
     if old.client_status.is_terminal() {

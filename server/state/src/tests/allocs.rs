@@ -22,6 +22,21 @@ fn a_report_sets_the_client_side_only() {
 }
 
 #[test]
+fn a_report_that_a_later_one_has_overtaken_changes_nothing() {
+    let (mut world, id) = one_copy();
+    let order = |start, number| model::allocation::ReportOrder { start, number };
+    let mut report = |report, status| {
+        let update = model::allocation::AllocUpdate { report, ..update(id, status) };
+        world.run(Op::UpdateAllocs { node_id: NodeId(1), updates: vec![update] });
+        world.state.alloc(id).unwrap().client_status
+    };
+    assert_eq!(report(order(1, 7), ClientStatus::Running), ClientStatus::Running);
+    assert_eq!(report(order(1, 6), ClientStatus::Pending), ClientStatus::Running, "held up on its way");
+    assert_eq!(report(order(2, 1), ClientStatus::Pending), ClientStatus::Pending, "the agent has started again");
+    assert_eq!(report(order(1, 8), ClientStatus::Failed), ClientStatus::Pending, "from an agent that has died");
+}
+
+#[test]
 fn a_failure_wakes_the_planner_once() {
     let (mut world, id) = one_copy();
     world.report(id, ClientStatus::Failed);

@@ -52,17 +52,25 @@ fn group_holds(state: &State, job: &CompiledJob, group: &CompiledGroup, found: &
     if job.kind.is_system() {
         return every_node_has_one(state, job, group, &own, found);
     }
+    // A new version of a batch job runs again.
     let done = |alloc: &&&std::sync::Arc<Allocation>| {
-        alloc.client_status == ClientStatus::Complete && alloc.index() < Some(group.count)
+        alloc.client_status == ClientStatus::Complete
+            && alloc.index() < Some(group.count)
+            && alloc.job_version == job.version
     };
     let done = if job.kind.is_batch() { own.iter().filter(done).count() } else { 0 };
     let queued = queued(state, job, group);
     let current = own.iter().filter(|alloc| !alloc.is_terminal() && alloc.job_version == job.version).count();
-    // A copy of an older version goes on as long as there is no room for its successor, and only as many as the update
-    // policy allows are tried at a time.
+    // A copy of an older version goes on as long as there is no room for its successor, only as many as the update
+    // policy allows are tried at a time, and none any more once a new one has not become healthy in time.
     let (old, missing) = (live - current, (group.count as usize).saturating_sub(current + done));
     let waits = queued > 0 && queued <= missing && queued + old >= missing;
-    if live > group.count as usize || !(waits || missing == 0 && queued == 0 && old == 0) {
+    let disproved = |alloc: &&std::sync::Arc<Allocation>| {
+        let unhealthy = alloc.health.as_ref().is_some_and(|health| !health.healthy);
+        alloc.job_version == job.version && !alloc.is_terminal() && unhealthy
+    };
+    let halted = queued == 0 && old == missing && own.iter().any(disproved);
+    if live > group.count as usize || !(waits || halted || missing == 0 && queued == 0 && old == 0) {
         let wants = group.count;
         found.push(format!(
             "{what} wants {wants}: {current} live, {old} of older versions, {done} done, {queued} blocked"
