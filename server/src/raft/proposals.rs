@@ -7,7 +7,7 @@ use openraft::error::{ClientWriteError, RaftError};
 use state::{Command, Reply};
 use tokio::sync::{mpsc, oneshot};
 
-use super::types::{Batch, Raft, encode_command};
+use super::types::{Batch, Raft};
 use crate::metrics::Metrics;
 use crate::server::{Committed, ProposeError};
 
@@ -43,7 +43,7 @@ impl Proposals {
     /// # Errors
     /// See [`ProposeError`].
     pub async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
-        let encoded = encode_command(&command).map_err(|cause| ProposeError::Log(cause.to_string()))?;
+        let encoded = command.to_bytes().map_err(|cause| ProposeError::Log(cause.to_string()))?;
         let (answer, committed) = oneshot::channel();
         self.queue.send(Proposal { command, encoded, answer }).await.map_err(|_| ProposeError::ShuttingDown)?;
         committed.await.unwrap_or(Err(ProposeError::ShuttingDown))

@@ -57,17 +57,9 @@ impl Batch {
     /// # Errors
     /// When the bytes are not an array of commands that this version knows.
     pub fn decode(encoded: Vec<u8>) -> Result<Batch, rmp_serde::decode::Error> {
-        let commands: Vec<Command> = rmp_serde::from_slice(&encoded)?;
+        let commands = Command::all_from_bytes(&encoded)?;
         Ok(Batch { commands: Arc::new(commands), encoded: Arc::new(encoded) })
     }
-}
-
-/// One command as named MessagePack.
-///
-/// # Errors
-/// When a value cannot be represented, which no type of ours allows.
-pub fn encode_command(command: &Command) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    rmp_serde::to_vec_named(command)
 }
 
 impl fmt::Debug for Batch {

@@ -21,6 +21,24 @@ pub struct Command {
     pub op: Op,
 }
 
+impl Command {
+    /// The command as named MessagePack.
+    ///
+    /// # Errors
+    /// When a value cannot be represented, which no type of ours allows.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+        rmp_serde::to_vec_named(self)
+    }
+
+    /// Reads a MessagePack array of commands, the content of one log entry.
+    ///
+    /// # Errors
+    /// When the bytes are no array of commands that this version knows.
+    pub fn all_from_bytes(bytes: &[u8]) -> Result<Vec<Command>, rmp_serde::decode::Error> {
+        rmp_serde::from_slice(bytes)
+    }
+}
+
 /// What a command does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use model::allocation::Allocation;
@@ -16,7 +16,6 @@ use model::job::Job;
 use model::metric::AllocMetric;
 use model::node::Node;
 use model::scheduling::SchedulerConfiguration;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -32,6 +31,9 @@ const VERSION: u32 = 1;
 pub enum SnapshotError {
     /// The sink failed.
     #[error("cannot write the snapshot: {0}")]
+    Sink(String),
+    /// A row cannot be encoded.
+    #[error("cannot encode the snapshot: {0}")]
     Write(#[from] rmp_serde::encode::Error),
     /// The bytes are cut off or damaged.
     #[error("cannot read the snapshot: {0}; it is cut off or damaged, use an older one")]
@@ -156,24 +158,6 @@ impl State {
         write(sink, &RowRef::End)
     }
 
-    /// Reads what [`State::write_to`] wrote; `source` should be buffered.
-    ///
-    /// # Errors
-    /// When the bytes are cut off, damaged, inconsistent, or of a newer release.
-    pub fn read_from(source: &mut impl Read) -> Result<State, SnapshotError> {
-        let header: Header = read(source)?;
-        if header.format != FORMAT || header.version > VERSION {
-            return Err(SnapshotError::Format { format: header.format, version: header.version });
-        }
-        let mut restore =
-            Restore { state: State { index: header.index, ..State::default() }, metrics: BTreeMap::new() };
-        for (slot, index) in restore.state.table_indexes.iter_mut().zip(header.table_indexes) {
-            *slot = index;
-        }
-        while restore.take(read(source)?)? {}
-        Ok(restore.state)
-    }
-
     /// The snapshot in memory.
     ///
     /// # Errors
@@ -184,12 +168,23 @@ impl State {
         Ok(bytes)
     }
 
-    /// Reads a snapshot in memory.
+    /// Reads what [`State::write_to`] wrote.
     ///
     /// # Errors
-    /// See [`State::read_from`].
-    pub fn from_bytes(mut bytes: &[u8]) -> Result<State, SnapshotError> {
-        State::read_from(&mut bytes)
+    /// When the bytes are cut off, damaged, inconsistent, or of a newer release.
+    pub fn from_bytes(bytes: &[u8]) -> Result<State, SnapshotError> {
+        let mut source = rmp_serde::Deserializer::from_read_ref(bytes);
+        let header = Header::deserialize(&mut source)?;
+        if header.format != FORMAT || header.version > VERSION {
+            return Err(SnapshotError::Format { format: header.format, version: header.version });
+        }
+        let mut restore =
+            Restore { state: State { index: header.index, ..State::default() }, metrics: BTreeMap::new() };
+        for (slot, index) in restore.state.table_indexes.iter_mut().zip(header.table_indexes) {
+            *slot = index;
+        }
+        while restore.take(Row::deserialize(&mut source)?)? {}
+        Ok(restore.state)
     }
 
     /// The hash of the state.
@@ -267,10 +262,8 @@ impl Restore {
     }
 }
 
+/// Through the same encoder as a command of the log: each further one would add its own code for every type.
 fn write(sink: &mut impl Write, value: &impl Serialize) -> Result<(), SnapshotError> {
-    Ok(value.serialize(&mut rmp_serde::Serializer::new(sink).with_struct_map())?)
-}
-
-fn read<T: DeserializeOwned>(source: &mut impl Read) -> Result<T, SnapshotError> {
-    Ok(T::deserialize(&mut rmp_serde::Deserializer::new(source))?)
+    let bytes = rmp_serde::to_vec_named(value)?;
+    sink.write_all(&bytes).map_err(|error| SnapshotError::Sink(error.to_string()))
 }
