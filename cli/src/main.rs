@@ -3,11 +3,14 @@
 //! Reads the command line, runs one command, and turns its outcome into an exit code. The node supervisor is a hidden
 //! way to start the same binary; it is told apart first, because it must stay small and without an async runtime.
 
+// First, because its `println!` is everybody's.
+#[macro_use]
+mod output;
+
 mod agent;
 mod args;
 mod commands;
 mod drivers;
-mod output;
 mod session;
 
 use std::process::ExitCode;

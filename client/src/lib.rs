@@ -14,6 +14,7 @@ mod fingerprint;
 pub mod health;
 mod link;
 pub mod logs;
+mod ports;
 mod servers;
 mod state_db;
 pub mod task;

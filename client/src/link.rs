@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::id::AllocId;
 use model::rpc::{Heartbeat, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
 use model::time::GoDuration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::context::Context;
 use crate::{Servers, ServersError};
@@ -27,6 +27,8 @@ pub(crate) struct Link {
     context: Arc<Context>,
     /// Rung when the node must be registered (again).
     pub(crate) register: Notify,
+    /// Whether the node has been registered since the agent's start.
+    registered: watch::Sender<bool>,
 }
 
 /// Grows with every failure; says once that the servers are gone and once that they are back.
@@ -62,7 +64,7 @@ impl Backoff {
 
 impl Link {
     pub(crate) fn new(servers: Arc<dyn Servers>, context: Arc<Context>) -> Link {
-        Link { servers, context, register: Notify::new() }
+        Link { servers, context, register: Notify::new(), registered: watch::Sender::new(false) }
     }
 
     /// Registers, then sends a heartbeat at half of each time the servers give.
@@ -78,6 +80,7 @@ impl Link {
                 }
             };
             backoff.good();
+            self.registered.send_replace(true);
             let mut ttl = reply.ttl;
             loop {
                 tokio::select! {
@@ -105,13 +108,16 @@ impl Link {
         }
     }
 
-    /// Keeps a long-poll open and hands over what it gives. `known` tells what the client has.
+    /// Keeps a long-poll open and hands over what it gives, from the first registration on: before, the servers may not
+    /// know this node. `known` tells what the client has.
     pub(crate) async fn pull(
         &self,
         known: impl Fn() -> BTreeMap<AllocId, u64>,
         replies: mpsc::Sender<PullAllocsReply>,
     ) {
         let mut backoff = Backoff::new("asking the servers for allocations");
+        // It cannot fail: the sender lives as long as `self`.
+        let _ = self.registered.subscribe().wait_for(|registered| *registered).await;
         let mut index = 0;
         loop {
             let node = self.context.node();

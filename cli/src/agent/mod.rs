@@ -124,7 +124,9 @@ fn banner(
 }
 
 fn log_to_stderr(level: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(format!("{level},openraft=warn,hyper=warn,bollard=warn,hickory_proto=error"))
+    // What openraft's front logs as an error comes back to us as one, and is normal while it stops.
+    let quiet = "openraft=warn,openraft::raft::raft_inner=off,hyper=warn,bollard=warn,hickory_proto=error";
+    let filter = EnvFilter::try_new(format!("{level},{quiet}"))
         .with_context(|| format!("log level {level:?} is none of error, warn, info, debug, trace"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     Ok(())

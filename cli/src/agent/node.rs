@@ -101,7 +101,12 @@ fn raw_exec(config: &AgentConfig, home: &Path, dev: bool) -> Result<driver_exec:
 
 fn docker(config: &AgentConfig, home: &Path, dev: bool) -> Result<driver_docker::DockerDriver> {
     let node_id = client::node_id(home)?.to_string();
-    let mut settings = driver_docker::DockerSettings::from_config(node_id, &plugin(config, "docker"))?;
+    let plugin = plugin(config, "docker");
+    let names_endpoint = plugin.contains_key("endpoint");
+    let mut settings = driver_docker::DockerSettings::from_config(node_id, &plugin)?;
+    if let Some(host) = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty() && !names_endpoint) {
+        settings.endpoint = host;
+    }
     settings.volumes_enabled |= dev;
     Ok(driver_docker::DockerDriver::new(settings))
 }

@@ -1,56 +1,122 @@
 //! `logs JOB`: the output of all copies of a job, each line with the copy it comes from.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use api::{LogFrame, LogQuery, escape};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{BoxStream, FuturesUnordered};
 use serde_json::Value;
 
 use crate::args::Logs;
 use crate::output::json::{entries, id, text};
+use crate::output::or_end;
 use crate::session::Session;
 
 /// A line longer than this is printed in pieces.
 const LONGEST_LINE: usize = 64 << 10;
+/// One look for new copies waits at most this long.
+const POLL: Duration = Duration::from_secs(60);
 
-/// Prints or follows; with `-f` until interrupted.
+/// Prints what there is; with `-f` goes on with it, and with the copies that come, until interrupted or all is over.
 pub async fn run(args: Logs) -> Result<ExitCode> {
     let session = Session::open(&args.connection)?;
-    let path = format!("/v1/job/{}/allocations", escape(&args.job));
-    let allocs: Vec<Value> = session.api.get(&path).await?.body;
-    let kinds: &[&'static str] = if args.stderr { &["stderr"] } else { &["stdout", "stderr"] };
-    let mut streams = Vec::new();
-    for alloc in allocs.iter().filter(|alloc| text(alloc, &["DesiredStatus"]) == "run") {
-        let tasks = entries(alloc, &["TaskStates"]).map(|(task, _)| task);
-        for task in tasks.filter(|task| args.task.as_ref().is_none_or(|wanted| wanted == *task)) {
-            for kind in kinds {
-                let query = LogQuery {
-                    alloc: text(alloc, &["ID"]).to_owned(),
-                    task: task.clone(),
-                    kind,
-                    follow: args.follow,
-                    from_end: None,
-                };
-                let prefix = session.style.dim(&format!("{} {task} | ", id(alloc, &["ID"], false)));
-                match session.api.logs(&query).await {
-                    Ok(frames) => streams.push((frames, prefix)),
-                    Err(error) => eprintln!("{} {task} {kind}: {error}", id(alloc, &["ID"], false)),
+    let path = format!("/v1/job/{}", escape(&args.job));
+    match session.api.get::<Value>(&path).await {
+        Err(error) if error.is_not_found() => {
+            return Err(anyhow!("no job is called {:?}; `drover job status` lists them", args.job));
+        }
+        outcome => drop(outcome?),
+    }
+    let list = format!("{path}/allocations");
+    let allocs = session.api.get::<Vec<Value>>(&list).await?;
+    let mut reader = Reader { session: &session, args: &args, seen: BTreeSet::new(), open: FuturesUnordered::new() };
+    reader.open_new(&allocs.body).await;
+    if args.follow {
+        return reader.follow(&path, &list, allocs.index).await;
+    }
+    if reader.open.is_empty() {
+        eprintln!("no copy of job {:?} has output; `drover job status {}` says how it is", args.job, args.job);
+        return Ok(ExitCode::FAILURE);
+    }
+    while let Some(outcome) = reader.open.next().await {
+        outcome?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The logs that are being printed.
+struct Reader<'a> {
+    session: &'a Session,
+    args: &'a Logs,
+    /// Allocation and task of every log that was opened.
+    seen: BTreeSet<(String, String)>,
+    open: FuturesUnordered<LocalBoxFuture<'static, Result<()>>>,
+}
+
+impl Reader<'_> {
+    /// Opens the logs of tasks that were not there before: of the copies that should run, or of all when none should.
+    async fn open_new(&mut self, allocs: &[Value]) {
+        let wanted = |alloc: &Value| text(alloc, &["DesiredStatus"]) == "run";
+        let any_wanted = allocs.iter().any(wanted);
+        for alloc in allocs.iter().filter(|alloc| wanted(alloc) || !any_wanted) {
+            for (task, state) in entries(alloc, &["TaskStates"]) {
+                let is_asked = self.args.task.as_ref().is_none_or(|asked| asked == task);
+                let has_started = state.get("StartedAt").is_some_and(|at| !at.is_null());
+                if is_asked && has_started && self.seen.insert((text(alloc, &["ID"]).to_owned(), task.clone())) {
+                    self.open_task(alloc, task).await;
                 }
             }
         }
     }
-    if streams.is_empty() {
-        eprintln!("no copy of job {:?} has output; `drover job status {}` says how it is", args.job, args.job);
-        return Ok(ExitCode::FAILURE);
+
+    async fn open_task(&mut self, alloc: &Value, task: &str) {
+        let kinds: &[&'static str] = if self.args.stderr { &["stderr"] } else { &["stdout", "stderr"] };
+        let short = id(alloc, &["ID"], false);
+        for kind in kinds {
+            let query = LogQuery {
+                alloc: text(alloc, &["ID"]).to_owned(),
+                task: task.to_owned(),
+                kind,
+                follow: self.args.follow,
+                from_end: None,
+            };
+            let prefix = self.session.style.dim(&format!("{short} {task} | "));
+            match self.session.api.logs(&query).await {
+                Ok(frames) => self.open.push(Box::pin(async move { print_stream(frames, &prefix).await })),
+                Err(error) => eprintln!("{short} {task} {kind}: {error}"),
+            }
+        }
     }
-    let all = streams.into_iter().map(|(frames, prefix)| async move { print_stream(frames, &prefix).await });
-    for outcome in futures_util::future::join_all(all).await {
-        outcome?;
+
+    /// Goes on until the job at `path` is dead and all its output is printed.
+    async fn follow(&mut self, path: &str, list: &str, mut index: u64) -> Result<ExitCode> {
+        loop {
+            if self.open.is_empty() && self.is_over(path).await? {
+                return Ok(ExitCode::SUCCESS);
+            }
+            tokio::select! {
+                Some(outcome) = self.open.next() => outcome?,
+                news = self.session.api.get_newer::<Vec<Value>>(list, index.max(1), POLL) => {
+                    let news = news?;
+                    index = news.index;
+                    self.open_new(&news.body).await;
+                }
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+
+    async fn is_over(&self, path: &str) -> Result<bool> {
+        match self.session.api.get::<Value>(path).await {
+            Ok(job) => Ok(text(&job.body, &["Status"]) == "dead"),
+            Err(error) if error.is_not_found() => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// Prints a log as it comes; with a prefix, line by line.
@@ -59,31 +125,25 @@ pub async fn print_stream(mut frames: BoxStream<'static, Result<LogFrame, api::E
     while let Some(frame) = frames.next().await {
         let frame = frame?;
         if prefix.is_empty() {
-            write_out(&[&frame.data])?;
+            write_out(&[&frame.data]);
             continue;
         }
         for piece in frame.data.split_inclusive(|byte| *byte == b'\n') {
             line.extend_from_slice(piece);
             if line.ends_with(b"\n") || line.len() > LONGEST_LINE {
-                write_out(&[prefix.as_bytes(), &line])?;
+                write_out(&[prefix.as_bytes(), &line]);
                 line.clear();
             }
         }
     }
     if !line.is_empty() {
-        write_out(&[prefix.as_bytes(), &line, b"\n"])?;
+        write_out(&[prefix.as_bytes(), &line, b"\n"]);
     }
     Ok(())
 }
 
-/// Writes pieces to standard output at once; a reader that went away ends the program quietly.
-fn write_out(pieces: &[&[u8]]) -> Result<()> {
+/// Writes pieces to standard output at once.
+fn write_out(pieces: &[&[u8]]) {
     let mut out = std::io::stdout().lock();
-    for piece in pieces {
-        match out.write_all(piece) {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            outcome => outcome?,
-        }
-    }
-    Ok(out.flush()?)
+    or_end(pieces.iter().try_for_each(|piece| out.write_all(piece)).and_then(|()| out.flush()));
 }

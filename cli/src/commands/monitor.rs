@@ -24,6 +24,8 @@ const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 8;
 /// How long a copy without checks must go on running before it counts: a program that ends at once is not healthy.
 const STEADY: Duration = Duration::from_secs(1);
+/// How long checks may take to pass before it is said that they are waited for.
+const PATIENT_WITH_CHECKS: Duration = Duration::from_secs(5);
 /// How long a server may be out of reach before following ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -128,8 +130,7 @@ impl<'a> Progress<'a> {
         let path = format!("/v1/job/{}/allocations", escape(self.name()));
         let mut index = 0;
         loop {
-            let wait =
-                self.steady_since.map_or(POLL, |since| STEADY.saturating_sub(since.elapsed()).max(SHORTEST_POLL));
+            let wait = self.longest_wait();
             let answer = patiently(|| self.session.api.get_newer::<Vec<Value>>(&path, index, wait)).await?;
             index = answer.index.max(1);
             let version = number(&self.job, &["Version"]);
@@ -141,19 +142,29 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// How long the next look may wait for news.
+    fn longest_wait(&self) -> Duration {
+        let until = |since: Duration, limit: Duration| limit.saturating_sub(since).max(SHORTEST_POLL);
+        match self.steady_since {
+            Some(since) => until(since.elapsed(), STEADY),
+            None if !self.stages.contains("waiting") => until(self.started.elapsed(), PATIENT_WITH_CHECKS),
+            None => POLL,
+        }
+    }
+
     /// Shows what is new and decides whether this is the end.
     async fn look(&mut self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
         let kind = text(&self.job, &["Type"]).to_owned();
         let wanted = if kind.starts_with("sys") { allocs.len() } else { self.wanted };
+        let counts = count(allocs);
+        self.stage("placed", counts.placed >= wanted, &placed_where(allocs));
         for alloc in allocs {
             self.show_events(alloc).await;
         }
-        if let Some(failed) = allocs.iter().find(|alloc| text(alloc, &["ClientStatus"]) == "failed") {
-            return self.failed(failed).await.map(Some);
+        if let Some(failed) = allocs.iter().find(|alloc| has_failed(alloc)) {
+            return Ok(Some(self.failed(failed)));
         }
-        let counts = count(allocs);
         let done = kind.ends_with("batch") && wanted > 0 && counts.complete >= wanted;
-        self.stage("placed", counts.placed >= wanted, &placed_where(allocs));
         self.stage("started", counts.running + counts.complete >= wanted, &format!("{wanted}/{wanted} running"));
         if done {
             println!("{} done            {} of {wanted} completed", self.style().good("✓"), counts.complete);
@@ -161,6 +172,7 @@ impl<'a> Progress<'a> {
         }
         if kind.ends_with("batch") || counts.healthy < wanted {
             self.steady_since = None;
+            self.say_what_is_awaited(&kind, &counts, wanted);
             return Ok(None);
         }
         if !self.has_checks() && self.steady_since.get_or_insert_with(Instant::now).elapsed() < STEADY {
@@ -196,18 +208,35 @@ impl<'a> Progress<'a> {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn failed(&self, alloc: &Value) -> Result<ExitCode> {
+    fn failed(&self, alloc: &Value) -> ExitCode {
         let short = id(alloc, &["ID"], false);
-        eprintln!("{} allocation {short} failed: {}", self.style().bad("✗"), text(alloc, &["ClientDescription"]));
+        let how = match text(alloc, &["ClientStatus"]) {
+            "failed" => format!("failed: {}", text(alloc, &["ClientDescription"])),
+            _ => "did not get healthy in time".to_owned(),
+        };
+        eprintln!("{} allocation {short} {how}", self.style().bad("✗"));
         println!("Next:  drover alloc status {short}   ·   drover alloc logs -stderr {short}");
-        Ok(ExitCode::FAILURE)
+        ExitCode::FAILURE
+    }
+
+    /// Once, after a while: what is still missing, and that nobody has to stay for it.
+    fn say_what_is_awaited(&mut self, kind: &str, counts: &Counts, wanted: usize) {
+        if self.started.elapsed() < PATIENT_WITH_CHECKS || !self.stages.insert("waiting") {
+            return;
+        }
+        let missing = match kind {
+            _ if kind.ends_with("batch") => format!("{} of {wanted} completed", counts.complete),
+            _ if counts.running < wanted => format!("{} of {wanted} running", counts.running),
+            _ => format!("{} of {wanted} healthy", counts.healthy),
+        };
+        println!("{} waiting: {missing} (Ctrl-C is safe: it goes on without you)", self.style().wait("·"));
     }
 
     /// Shows what drivers say and how tasks ended, each once, with the last lines of their output.
     async fn show_events(&mut self, alloc: &Value) {
         for (task, state) in entries(alloc, &["TaskStates"]) {
             let key = format!("{}/{task}", text(alloc, &["ID"]));
-            let latest = self.shown_events.get(&key).copied().unwrap_or(0);
+            let latest = self.shown_events.get(&key).copied().unwrap_or_else(|| self.old_news(alloc));
             let mut newest = latest;
             for event in items(state, &["Events"]).filter(|event| number(event, &["Time"]) > latest) {
                 newest = newest.max(number(event, &["Time"]));
@@ -217,6 +246,12 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Until when the events of a copy are old news: one that was there before and is updated in place has a past.
+    fn old_news(&self, alloc: &Value) -> i64 {
+        let is_older = number(alloc, &["CreateIndex"]) < number(&self.job, &["JobModifyIndex"]);
+        if is_older { number(&self.job, &["SubmitTime"]) } else { 0 }
+    }
+
     async fn show_event(&self, alloc: &Value, task: &str, event: &Value) {
         let kind = text(event, &["Type"]);
         let message = text(event, &["DisplayMessage"]);
@@ -224,7 +259,11 @@ impl<'a> Progress<'a> {
         let style = self.style();
         match kind {
             "Driver" => println!("  {} {task} on {short}: {message}", style.dim("·")),
-            "Driver Failure" | "Setup Failure" | "Failed Validation" | "Not Restarting" | "Restarting" => {
+            "Restarting" => {
+                let seconds = Duration::from_nanos(number(event, &["StartDelay"]).unsigned_abs()).as_secs_f64();
+                println!("  {} {task} on {short} is started again in {seconds:.0} s", style.wait("·"));
+            }
+            "Driver Failure" | "Setup Failure" | "Failed Validation" | "Not Restarting" | "Alloc Unhealthy" => {
                 eprintln!("  {} {task} on {short}: {message}", style.bad("✗"));
             }
             "Terminated" if number(event, &["ExitCode"]) != 0 || truth(event, &["FailsTask"]) => {
@@ -267,6 +306,12 @@ impl<'a> Progress<'a> {
 /// Whether an allocation still counts: not stopped for a newer one.
 fn current(alloc: &Value) -> bool {
     text(alloc, &["DesiredStatus"]) == "run"
+}
+
+/// Whether a copy ended badly, or was given up because it did not get healthy.
+fn has_failed(alloc: &Value) -> bool {
+    let unhealthy = alloc.get("DeploymentStatus").and_then(|status| status.get("Healthy")) == Some(&Value::Bool(false));
+    text(alloc, &["ClientStatus"]) == "failed" || unhealthy
 }
 
 fn count(allocs: &[&Value]) -> Counts {

@@ -34,7 +34,7 @@ pub enum AllocInput {
     },
     /// An allocation that this one waits for has ended.
     PredecessorEnded(AllocId),
-    /// The directories are made, or could not be.
+    /// The directories are made and the host ports are free, or not.
     Prepared(Result<(), String>),
     /// A driver tells how a start goes on.
     Progress {
@@ -126,7 +126,7 @@ pub enum AllocInput {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AllocEffect {
-    /// Make the allocation's directories; answer with `Prepared`.
+    /// Make the allocation's directories and see that its host ports are free; answer with `Prepared`.
     Prepare,
     /// Something about one task.
     Task {
@@ -343,8 +343,7 @@ impl AllocLifecycle {
             AllocInput::PredecessorEnded(id) => {
                 self.waiting_for.remove(&id);
             }
-            AllocInput::Prepared(Ok(())) => self.prepared = Prepared::Yes,
-            AllocInput::Prepared(Err(why)) => {
+            AllocInput::Prepared(Err(why)) if self.ending.is_none() => {
                 self.prepared = Prepared::Yes;
                 let failure = StartFailure::Setup(why);
                 for task in self.tasks.iter_mut().filter(|task| task.task().hook != Hook::Poststop) {
@@ -353,6 +352,7 @@ impl AllocLifecycle {
                     task.start_failed(now, task.attempt(), &failure);
                 }
             }
+            AllocInput::Prepared(_) => self.prepared = Prepared::Yes,
             AllocInput::Progress { task, attempt, text } => self.on(&task, &mut effects, |task| {
                 task.progress(now, attempt, &text);
                 Vec::new()

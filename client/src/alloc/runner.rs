@@ -22,7 +22,7 @@ use crate::state_db::StoredAlloc;
 use crate::task::env::{EnvSource, TaskEnv};
 use crate::task::lifecycle::TaskEffect;
 use crate::task::runner::{self as task_runner, Run};
-use crate::{checks, clock};
+use crate::{checks, clock, ports};
 
 /// How long the clean-up of an ended allocation may take before it is left to the reaper.
 const CLEANUP: Duration = Duration::from_secs(30);
@@ -219,16 +219,30 @@ impl Runner {
         while let Some(input) = inputs.pop_front() {
             let effects = self.lifecycle.step(clock::now(), input);
             if effects.contains(&AllocEffect::Prepare) {
-                let base = self.context.alloc_base();
-                let made = AllocDir::create(&base, self.source.alloc.id);
-                let made = made.map(drop).map_err(|error| {
-                    format!("cannot make the directories of the allocation in {}: {error}", base.display())
-                });
-                inputs.push_back(AllocInput::Prepared(made));
+                inputs.extend(self.prepare().map(AllocInput::Prepared));
             }
             ended |= self.carry_out(effects);
         }
         ended
+    }
+
+    /// Makes the directories and looks whether the host ports are free; none when that has to be waited for, and then
+    /// the answer comes through the inbox.
+    fn prepare(&mut self) -> Option<Result<(), String>> {
+        let base = self.context.alloc_base();
+        if let Err(error) = AllocDir::create(&base, self.source.alloc.id) {
+            return Some(Err(format!("cannot make the directories of the allocation in {}: {error}", base.display())));
+        }
+        let granted = &self.source.alloc.grant.ports;
+        if ports::taken(granted).is_none() {
+            return Some(Ok(()));
+        }
+        let (granted, own) = (granted.clone(), self.own.clone());
+        self.work.spawn(async move {
+            let free = ports::become_free(&granted).await;
+            let _ = own.send(Message::Input(AllocInput::Prepared(free)));
+        });
+        None
     }
 
     fn carry_out(&mut self, effects: Vec<AllocEffect>) -> bool {

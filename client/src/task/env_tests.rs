@@ -23,7 +23,14 @@ fn node() -> Node {
 }
 
 fn port(label: &str, value: u16, to: u16, task: &str) -> AllocatedPort {
-    AllocatedPort { label: label.to_owned(), value, to, host_ip: "127.0.0.1".to_owned(), task: task.to_owned() }
+    AllocatedPort {
+        label: label.to_owned(),
+        value,
+        to,
+        host_ip: "127.0.0.1".to_owned(),
+        task: task.to_owned(),
+        ..AllocatedPort::default()
+    }
 }
 
 fn build(task: CompiledTask, ports: Vec<AllocatedPort>, isolation: FsIsolation) -> TaskEnv {

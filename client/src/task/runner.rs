@@ -175,7 +175,11 @@ pub(crate) async fn wait(driver: Arc<dyn Driver>, handle: TaskHandle, own: Inbox
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(error) => {
-                break ExitResult { exit_code: -1, unknown: Some(error.to_string()), ..ExitResult::default() };
+                let why = match error {
+                    DriverError::NotFound(_) => "it was removed by somebody else".to_owned(),
+                    other => other.to_string(),
+                };
+                break ExitResult { exit_code: -1, unknown: Some(why), ..ExitResult::default() };
             }
         }
     };

@@ -12,6 +12,7 @@ fn task(root: &Path) -> TaskConfig {
         to,
         host_ip: "10.0.0.9".into(),
         task: task.into(),
+        ..AllocatedPort::default()
     };
     TaskConfig {
         id: TaskId { alloc: AllocId::derive(Seed(1), 0), task: "web".into(), attempt: 0 },

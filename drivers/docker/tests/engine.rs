@@ -293,6 +293,7 @@ async fn a_published_port_answers_on_the_host_and_inside() {
         to: 8000,
         host_ip: "127.0.0.1".to_owned(),
         task: String::new(),
+        ..AllocatedPort::default()
     }];
     let (driver, handle) = machine.start(&task).await.unwrap();
     let inside = handle.address.clone().unwrap();
