@@ -4,23 +4,38 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 /// One kept-alive connection.
-pub struct Connection {
-    stream: TcpStream,
+pub struct Connection<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to an agent.
     pub async fn open(address: SocketAddr) -> Result<Connection> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
     }
 
+    /// Registers a job.
+    pub async fn register(&mut self, job: &Value) -> Result<()> {
+        self.send("PUT", "/v1/jobs", job.to_string().as_bytes()).await.map(drop)
+    }
+}
+
+impl Connection<UnixStream> {
+    /// Connects to a program that serves HTTP on a socket in the file system.
+    pub async fn open_unix(path: &str) -> Result<Connection<UnixStream>> {
+        let stream = UnixStream::connect(path).await.with_context(|| format!("nobody answers at {path}"))?;
+        Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends one request and returns the body of the answer.
     pub async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
         let head = format!(
@@ -43,12 +58,13 @@ impl Connection {
         };
         let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-        let length = length.context("the answer has no length")?;
+        let is_empty = head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304");
+        let length = length.or(is_empty.then_some(0)).context("the answer has no length")?;
         while self.buffer.len() < head_end + length {
             self.more().await?;
         }
         let body = self.buffer[head_end..head_end + length].to_vec();
-        if !head.starts_with("http/1.1 200") {
+        if !head.starts_with("http/1.1 2") && !head.starts_with("http/1.1 304") {
             bail!("refused: {}", String::from_utf8_lossy(&body));
         }
         Ok(body)
@@ -59,11 +75,6 @@ impl Connection {
             bail!("the connection was closed");
         }
         Ok(())
-    }
-
-    /// Registers a job.
-    pub async fn register(&mut self, job: &Value) -> Result<()> {
-        self.send("PUT", "/v1/jobs", job.to_string().as_bytes()).await.map(drop)
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn measure(smoke: bool) -> Result<Report> {
     report.add("start in an empty directory to first job", first, "ms", Goal::AtMost(100.0), None);
 
     tokio::time::sleep(if smoke { Duration::from_millis(200) } else { REST }).await;
-    report.add("memory at rest (PSS and swap)", memory_mib(agent.pid())?, "MiB", Goal::AtMost(20.0), None);
+    report.add("memory at rest (PSS and swap)", memory_mib(&agent)?, "MiB", Goal::AtMost(20.0), None);
 
     for number in 1..if smoke { 10 } else { STORED } {
         connection.register(&stored(number)).await?;
@@ -46,15 +46,17 @@ fn stored(number: usize) -> serde_json::Value {
     raw_exec_job(&format!("stored-{number}"), "service", 0, "/bin/true", &[])
 }
 
-/// PSS and swap of a process and its supervisor (found by the state directory on its command line).
-fn memory_mib(pid: u32) -> Result<f64> {
-    let mut kib = of_process(pid)?;
+/// PSS and swap of an agent and of its supervisor, which has a directory of the agent's on its command line.
+fn memory_mib(agent: &Agent) -> Result<f64> {
+    let mut kib = of_process(agent.pid())?;
+    let home = agent.home().as_os_str().as_encoded_bytes();
     for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Ok(other) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        if other != pid && words.get(1) == Some(&b"supervisor".as_slice()) {
-            kib += of_process(other).unwrap_or(0.0);
+        let is_supervisor = words.get(1) == Some(&b"supervisor".as_slice());
+        if is_supervisor && words.iter().any(|word| word.starts_with(home)) {
+            kib += of_process(pid).unwrap_or(0.0);
         }
     }
     Ok(kib / 1024.0)

@@ -6,6 +6,7 @@
 
 mod agent;
 mod dns;
+mod docker;
 mod exec;
 mod figure;
 mod http;
@@ -19,6 +20,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use figure::Report;
+use machine::Own;
 
 /// Measures drover.
 #[derive(Debug, Parser)]
@@ -39,6 +41,8 @@ struct Cli {
 enum Bench {
     /// Submit over HTTP until the program's own first instruction, beside plain fork and exec
     Exec,
+    /// The same through the docker driver, beside the raw Engine API
+    Docker,
     /// Memory at rest, size of the binary, time until the first accepted job
     Idle,
     /// Registrations a second over kept-alive connections, with 1, 32 and 256 clients
@@ -62,9 +66,11 @@ fn run(cli: &Cli) -> Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let measure = async || match cli.bench {
         Bench::Exec => exec::measure(cli.smoke).await,
+        Bench::Docker => docker::measure(cli.smoke).await,
         Bench::Idle => idle::measure(cli.smoke).await,
         Bench::Writes => writes::measure(cli.smoke).await,
         Bench::Dns => dns::measure(cli.smoke).await,
     };
-    runtime.block_on(machine::quiet_block(cli.smoke, measure))
+    let own = if matches!(cli.bench, Bench::Docker) { Own::FamilyAndEngine } else { Own::Family };
+    runtime.block_on(machine::quiet_block(cli.smoke, own, measure))
 }

@@ -42,7 +42,7 @@ async fn round(address: SocketAddr, clients: usize, jobs: usize) -> Result<f64> 
         if pending(&metrics).context("the metrics say nothing of waiting evaluations")? == 0.0 {
             return Ok(jobs as f64 / started.elapsed().as_secs_f64());
         }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 
@@ -57,11 +57,11 @@ async fn register(address: SocketAddr, next: Arc<AtomicUsize>, jobs: usize) -> R
     }
 }
 
-/// Evaluations that wait for the planner or are being planned.
+/// Evaluations that are not complete yet.
 fn pending(metrics: &serde_json::Value) -> Option<f64> {
     let gauges = metrics["Gauges"].as_array()?;
     let of = |name: &str| {
         gauges.iter().find(|gauge| gauge["Name"].as_str().is_some_and(|full| full.ends_with(name)))?["Value"].as_f64()
     };
-    Some(of("broker.total_ready")? + of("broker.total_unacked")?)
+    of("broker.total_pending")
 }
