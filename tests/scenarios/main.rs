@@ -1,6 +1,10 @@
 //! Scenarios: what a user does and sees, with real agents.
 
+mod commands;
 mod containers;
 mod durability;
+mod hostile;
 mod processes;
+mod readme;
 mod refusals;
+mod tasks;

@@ -67,6 +67,43 @@ async fn a_missing_image_says_why() {
 }
 
 #[tokio::test]
+async fn a_port_taken_by_another_program_is_told_with_its_holder() {
+    // Given a program outside drover that listens on a port of the node's address
+    let agent = Agent::start(&[]).await;
+    let node = agent.get("/v1/nodes").await;
+    let address = node[0]["Address"].as_str().unwrap_or_default();
+    let taken = std::net::TcpListener::bind((address, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let network =
+        format!("network {{\n      port \"http\" {{\n        static = {port}\n      }}\n    }}\n    restart {{");
+    let sleep = "driver = \"raw_exec\"\n      config {\n        command = \"/bin/sleep\"\n        args    = [\"1000\"]\n      }";
+    let docker = "driver = \"docker\"\n      config {\n        image = \"any:1\"\n        ports = [\"http\"]\n      }";
+
+    // When a job wants that port, as a process or as a container, then it fails at once and names who has it
+    for task in [sleep, docker] {
+        let (_dir, file) = job_file(&job("", task).replace("restart {", &network));
+        let run = agent.drover(&["job", "run", &file]).await;
+        assert_eq!(run.code, 1, "{run}\n{}", agent.output());
+        for word in [&port.to_string(), &format!("(pid {})", std::process::id()), "stop that, or choose another port"] {
+            assert!(run.err.contains(word), "{word:?} is missing in {run}");
+        }
+        agent.drover(&["job", "stop", "-purge", "no"]).await;
+    }
+}
+
+#[tokio::test]
+async fn without_an_engine_a_container_is_not_placed() {
+    let (_dir, config) = job_file("plugin \"docker\" {\n  config {\n    endpoint = \"unix:///no/such.sock\"\n  }\n}\n");
+    let agent = Agent::start(&["-config", &config]).await;
+    let (_dir, file) = job_file(&job("", "driver = \"docker\"\n      config {\n        image = \"any:1\"\n      }"));
+    let run = agent.drover(&["job", "run", &file]).await;
+    assert_eq!(run.code, 2, "{run}\n{}", agent.output());
+    for word in ["docker", "unix:///no/such.sock", "there is no such socket", "apt-get install docker.io"] {
+        assert!(run.err.contains(word), "{word:?} is missing in {run}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_server_the_command_line_says_what_to_do() {
     let agent = Agent::start(&[]).await;
     let status = agent.drover(&["job", "status", "-address", "http://127.0.0.1:1"]).await;

@@ -108,6 +108,11 @@ impl Agent {
         Agent { share: Some(share), child, arguments, output, address, dns, api }
     }
 
+    /// Its API's `host:port`.
+    pub fn host(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
     /// Kills the agent as a crash would; its tasks are not touched.
     pub fn kill_9(&mut self) {
         self.child.kill().expect("the agent is ours");

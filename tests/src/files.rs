@@ -14,7 +14,11 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-fn workspace() -> &'static Path {
+/// The root of the source tree.
+///
+/// # Panics
+/// Never: the path is known when this is compiled.
+pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above this crate")
 }
 

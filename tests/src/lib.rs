@@ -15,7 +15,11 @@
 mod agent;
 mod engine;
 mod files;
+mod island;
+mod processes;
 
 pub use agent::{Agent, Outcome, wait_until};
 pub use engine::Engine;
-pub use files::{binary, example, job_file};
+pub use files::{binary, example, job_file, workspace};
+pub use island::on_an_island;
+pub use processes::{listener_of, processes_with};
