@@ -64,7 +64,8 @@ pub struct JobFile {
     #[arg(long)]
     pub json: bool,
     /// Whether values for variables that the file does not declare are errors (true) or warnings (false)
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
     pub hcl2_strict: bool,
 }
 
@@ -98,6 +99,8 @@ pub enum Command {
     /// Look up services
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Bring job files into the canonical layout
+    Fmt(Fmt),
     /// Print the version
     Version(VersionArgs),
 }
@@ -131,6 +134,34 @@ pub struct AgentArgs {
     pub dns_port: Option<u16>,
 }
 
+/// `fmt`
+#[derive(Clone, Debug, Args)]
+pub struct Fmt {
+    /// Files, or folders with .hcl and .nomad files; `-` reads standard input and prints the result
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Change nothing; exit code 1 when a file is not in the canonical layout
+    #[arg(long)]
+    pub check: bool,
+    /// Print the names of files whose layout is another
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub list: bool,
+    /// Write the result back
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub write: bool,
+    /// Go into folders within folders
+    #[arg(long)]
+    pub recursive: bool,
+    /// Print what would change
+    #[arg(long)]
+    pub diff: bool,
+    /// No colours
+    #[arg(long)]
+    pub no_color: bool,
+}
+
 /// `job ...`
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
@@ -148,17 +179,22 @@ pub enum JobCommand {
     Stop(JobStop),
     /// Show a job as the server has it
     Inspect(JobInspect),
+    /// Bring job files into the canonical layout
+    Fmt(Fmt),
 }
 
 /// `job init`
 #[derive(Clone, Debug, Args)]
 pub struct JobInit {
-    /// The file to write
-    #[arg(value_name = "FILE", default_value = "web.nomad.hcl")]
-    pub path: PathBuf,
+    /// The file to write; web.nomad.hcl, or hello.nomad.hcl with raw_exec, unless told otherwise
+    #[arg(value_name = "FILE")]
+    pub path: Option<PathBuf>,
     /// docker or raw_exec
     #[arg(long, default_value = "docker", value_parser = ["docker", "raw_exec"])]
     pub driver: String,
+    /// Without comments
+    #[arg(long)]
+    pub short: bool,
 }
 
 /// `job validate`
@@ -246,6 +282,9 @@ pub struct JobStop {
 pub struct JobInspect {
     #[command(flatten)]
     pub read: Read,
+    /// Print a job file: the one that was submitted while it says the same, otherwise one written from the job
+    #[arg(long)]
+    pub hcl: bool,
     /// The job
     pub job: String,
 }

@@ -44,6 +44,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent(args) => agent::run(args),
         Command::Version(args) => Ok(version(&args)),
         Command::Job(JobCommand::Init(args)) => commands::job_init::run(args),
+        Command::Job(JobCommand::Fmt(args)) | Command::Fmt(args) => commands::fmt::run(args),
         command => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(ask(command)),
     }
 }
@@ -59,6 +60,7 @@ async fn ask(command: Command) -> anyhow::Result<ExitCode> {
         Command::Job(JobCommand::Validate(args)) => job_validate::run(args).await,
         Command::Job(JobCommand::Inspect(args)) => job_inspect::run(args).await,
         Command::Job(JobCommand::Init(args)) => job_init::run(args),
+        Command::Job(JobCommand::Fmt(args)) | Command::Fmt(args) => commands::fmt::run(args),
         Command::Logs(args) => commands::logs::run(args).await,
         Command::Alloc(AllocCommand::Status(args)) => alloc::status(args).await,
         Command::Alloc(AllocCommand::Logs(args)) => alloc::logs(args).await,

@@ -1,17 +1,63 @@
-//! `job inspect`: a job as the server has it.
+//! `job inspect`: a job as the server has it, as JSON or as HCL.
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use api::escape;
+use model::api::JobSubmission;
+use model::job::Job;
 use serde_json::Value;
 
 use crate::args::JobInspect;
 use crate::session::{Session, print_json};
 
-/// Prints `{"Job": ...}`, which `job run -json` reads back.
+/// Prints `{"Job": ...}`, which `job run -json` reads back, or with `-hcl` a job file that says the same.
 pub async fn run(args: JobInspect) -> Result<ExitCode> {
     let session = Session::open(&args.read.connection)?;
-    let job: Value = session.api.get(&format!("/v1/job/{}", escape(&args.job))).await?.body;
-    print_json(&serde_json::json!({ "Job": job }))
+    let path = format!("/v1/job/{}", escape(&args.job));
+    let job: Value = match session.api.get(&path).await {
+        Ok(answer) => answer.body,
+        Err(error) if error.is_not_found() => {
+            return Err(anyhow!("no job is called {:?}; `drover job status` lists them", args.job));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !args.hcl {
+        return print_json(&serde_json::json!({ "Job": job }));
+    }
+    let version = job.get("Version").and_then(Value::as_u64).unwrap_or(0);
+    let stored: Job = serde_json::from_value(job)?;
+    let submission = session.api.get::<JobSubmission>(&format!("{path}/submission?version={version}")).await;
+    let written = submission.ok().map(|answer| answer.body).filter(|written| says(written, &stored));
+    match written {
+        Some(written) => print!("{}", written.source),
+        None => print!("{}", jobspec::write(&stored).map_err(|why| anyhow!("job {:?}: {why}", args.job))?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the text that was submitted still says what the server has, without variables from outside.
+fn says(written: &JobSubmission, stored: &Job) -> bool {
+    let parsed = jobspec::parse(&written.source, "", &jobspec::ParseOptions::default());
+    written.format == "hcl2" && parsed.is_ok_and(|parsed| plain(parsed.job) == plain(stored.clone()))
+}
+
+/// A job with all defaults and without what the server sets.
+fn plain(mut job: Job) -> Job {
+    job.canonicalise();
+    job.fill_server_defaults();
+    Job {
+        region: None,
+        status: None,
+        status_description: None,
+        stable: None,
+        version: None,
+        version_tag: None,
+        submit_time: None,
+        create_index: None,
+        modify_index: None,
+        job_modify_index: None,
+        stop: None,
+        ..job
+    }
 }

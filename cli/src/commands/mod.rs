@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod eval;
+pub mod fmt;
 pub mod job_file;
 pub mod job_init;
 pub mod job_inspect;

@@ -36,11 +36,13 @@ mod top;
 mod types;
 mod value;
 mod variables;
+mod write;
 
 pub use diagnostics::{Diagnostic, Severity};
 pub use files::Files;
 pub use format::format;
 pub use places::{Located, Places};
+pub use write::write;
 
 use std::sync::Arc;
 

@@ -7,18 +7,27 @@ use Form::*;
 
 /// How a field is written.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "which field is the label matters only to the way back into HCL")]
 pub(crate) enum Form {
     /// An attribute with a text.
     Text,
+    /// One that must be there.
+    Needed,
+    /// One that has this text when nothing is written.
+    TextOr(&'static str),
     /// An attribute with a whole number.
     Whole,
     /// An attribute with true or false.
     Truth,
+    /// One that is so when nothing is written.
+    TruthOr(bool),
     /// An attribute with a duration.
     Duration,
+    /// One that lasts so many seconds when nothing is written.
+    DurationOr(i64),
     /// An attribute with a list of texts.
     Texts,
+    /// One that is an empty list when nothing is written.
+    TextsOrNone,
     /// An attribute with a list of numbers.
     Numbers,
     /// An attribute with a map of texts.
@@ -58,14 +67,20 @@ pub(crate) struct Field {
     pub hcl: &'static str,
     /// How it is written.
     pub form: Form,
+    /// Whether an empty text, zero or false says the same as no attribute.
+    pub plain: bool,
 }
 
 const fn field(json: &'static str, hcl: &'static str, form: Form) -> Field {
-    Field { json, hcl, form }
+    Field { json, hcl, form, plain: false }
+}
+
+const fn plain(json: &'static str, hcl: &'static str, form: Form) -> Field {
+    Field { json, hcl, form, plain: true }
 }
 
 const fn derived(json: &'static str) -> Field {
-    Field { json, hcl: "", form: Derived }
+    Field { json, hcl: "", form: Derived, plain: false }
 }
 
 /// A job.
@@ -110,27 +125,27 @@ pub(crate) const JOB: &[Field] = &[
     derived("VersionTag"),
 ];
 
-pub(crate) const UI: &[Field] = &[field("Description", "description", Text), field("Links", "link", Blocks(UI_LINK))];
+pub(crate) const UI: &[Field] = &[plain("Description", "description", Text), field("Links", "link", Blocks(UI_LINK))];
 
-pub(crate) const UI_LINK: &[Field] = &[field("Label", "label", Text), field("URL", "url", Text)];
+pub(crate) const UI_LINK: &[Field] = &[plain("Label", "label", Text), plain("URL", "url", Text)];
 
 pub(crate) const CONSTRAINT: &[Field] =
-    &[field("LTarget", "attribute", Text), field("Operand", "operator", Text), field("RTarget", "value", Text)];
+    &[plain("LTarget", "attribute", Text), plain("Operand", "operator", Text), plain("RTarget", "value", Text)];
 
 pub(crate) const AFFINITY: &[Field] = &[
-    field("LTarget", "attribute", Text),
-    field("Operand", "operator", Text),
-    field("RTarget", "value", Text),
+    plain("LTarget", "attribute", Text),
+    plain("Operand", "operator", Text),
+    plain("RTarget", "value", Text),
     field("Weight", "weight", Whole),
 ];
 
 pub(crate) const SPREAD: &[Field] = &[
-    field("Attribute", "attribute", Text),
+    plain("Attribute", "attribute", Text),
     field("Weight", "weight", Whole),
     field("SpreadTarget", "target", Labelled("Value", SPREAD_TARGET)),
 ];
 
-pub(crate) const SPREAD_TARGET: &[Field] = &[derived("Value"), field("Percent", "percent", Whole)];
+pub(crate) const SPREAD_TARGET: &[Field] = &[derived("Value"), plain("Percent", "percent", Whole)];
 
 pub(crate) const PERIODIC: &[Field] = &[
     field("Spec", "cron", Text),
@@ -142,7 +157,7 @@ pub(crate) const PERIODIC: &[Field] = &[
 ];
 
 pub(crate) const PARAMETERIZED: &[Field] = &[
-    field("Payload", "payload", Text),
+    plain("Payload", "payload", Text),
     field("MetaRequired", "meta_required", Texts),
     field("MetaOptional", "meta_optional", Texts),
 ];
@@ -159,7 +174,7 @@ pub(crate) const MULTIREGION_REGION: &[Field] = &[
     derived("Name"),
     field("Count", "count", Whole),
     field("Datacenters", "datacenters", Texts),
-    field("NodePool", "node_pool", Text),
+    plain("NodePool", "node_pool", Text),
     field("Meta", "meta", TextBlock),
 ];
 
@@ -251,29 +266,29 @@ pub(crate) const SCALING: &[Field] = &[
 
 pub(crate) const VOLUME: &[Field] = &[
     derived("Name"),
-    field("Type", "type", Text),
-    field("Source", "source", Text),
-    field("ReadOnly", "read_only", Truth),
-    field("Sticky", "sticky", Truth),
-    field("AccessMode", "access_mode", Text),
-    field("AttachmentMode", "attachment_mode", Text),
-    field("PerAlloc", "per_alloc", Truth),
+    plain("Type", "type", Text),
+    plain("Source", "source", Text),
+    plain("ReadOnly", "read_only", Truth),
+    plain("Sticky", "sticky", Truth),
+    plain("AccessMode", "access_mode", Text),
+    plain("AttachmentMode", "attachment_mode", Text),
+    plain("PerAlloc", "per_alloc", Truth),
     field("MountOptions", "mount_options", Block(MOUNT_OPTIONS)),
 ];
 
 pub(crate) const MOUNT_OPTIONS: &[Field] =
-    &[field("FSType", "fs_type", Text), field("MountFlags", "mount_flags", Texts)];
+    &[plain("FSType", "fs_type", Text), field("MountFlags", "mount_flags", Texts)];
 
 pub(crate) const CONSUL: &[Field] =
-    &[field("Namespace", "namespace", Text), field("Cluster", "cluster", Text), field("Partition", "partition", Text)];
+    &[plain("Namespace", "namespace", Text), plain("Cluster", "cluster", Text), plain("Partition", "partition", Text)];
 
 /// A network. Ports are `port` blocks whether the host's port is fixed or not.
 pub(crate) const NETWORK: &[Field] = &[
-    field("Mode", "mode", Text),
-    field("Hostname", "hostname", Text),
-    field("Device", "device", Text),
-    field("CIDR", "cidr", Text),
-    field("IP", "ip", Text),
+    plain("Mode", "mode", Text),
+    plain("Hostname", "hostname", Text),
+    plain("Device", "device", Text),
+    plain("CIDR", "cidr", Text),
+    plain("IP", "ip", Text),
     field("MBits", "mbits", Whole),
     field("DNS", "dns", Block(DNS)),
     field("CNI", "cni", Block(CNI)),
@@ -288,26 +303,26 @@ pub(crate) const CNI: &[Field] = &[field("Args", "args", Map)];
 
 pub(crate) const PORT: &[Field] = &[
     derived("Label"),
-    field("Value", "static", Whole),
-    field("To", "to", Whole),
-    field("HostNetwork", "host_network", Text),
-    field("IgnoreCollision", "ignore_collision", Truth),
+    plain("Value", "static", Whole),
+    plain("To", "to", Whole),
+    plain("HostNetwork", "host_network", Text),
+    plain("IgnoreCollision", "ignore_collision", Truth),
 ];
 
 /// A service.
 pub(crate) const SERVICE: &[Field] = &[
-    field("Name", "name", Text),
-    field("PortLabel", "port", Text),
-    field("Provider", "provider", Text),
+    plain("Name", "name", Text),
+    plain("PortLabel", "port", Text),
+    plain("Provider", "provider", Text),
     field("Tags", "tags", Texts),
     field("CanaryTags", "canary_tags", Texts),
-    field("EnableTagOverride", "enable_tag_override", Truth),
-    field("AddressMode", "address_mode", Text),
-    field("Address", "address", Text),
-    field("TaskName", "task", Text),
-    field("OnUpdate", "on_update", Text),
-    field("Cluster", "cluster", Text),
-    field("Kind", "kind", Text),
+    plain("EnableTagOverride", "enable_tag_override", Truth),
+    plain("AddressMode", "address_mode", Text),
+    plain("Address", "address", Text),
+    plain("TaskName", "task", Text),
+    plain("OnUpdate", "on_update", Text),
+    plain("Cluster", "cluster", Text),
+    plain("Kind", "kind", Text),
     field("Meta", "meta", TextBlock),
     field("CanaryMeta", "canary_meta", TextBlock),
     field("TaggedAddresses", "tagged_addresses", TextBlock),
@@ -318,54 +333,54 @@ pub(crate) const SERVICE: &[Field] = &[
     field("Connect", "connect", Block(CONNECT)),
 ];
 
-pub(crate) const WEIGHTS: &[Field] = &[field("Passing", "passing", Whole), field("Warning", "warning", Whole)];
+pub(crate) const WEIGHTS: &[Field] = &[plain("Passing", "passing", Whole), plain("Warning", "warning", Whole)];
 
 pub(crate) const CHECK_RESTART: &[Field] = &[
-    field("Limit", "limit", Whole),
+    plain("Limit", "limit", Whole),
     field("Grace", "grace", Duration),
-    field("IgnoreWarnings", "ignore_warnings", Truth),
+    plain("IgnoreWarnings", "ignore_warnings", Truth),
 ];
 
 pub(crate) const CHECK: &[Field] = &[
-    field("Name", "name", Text),
-    field("Type", "type", Text),
-    field("PortLabel", "port", Text),
-    field("Interval", "interval", Duration),
-    field("Timeout", "timeout", Duration),
-    field("Protocol", "protocol", Text),
-    field("Method", "method", Text),
-    field("Path", "path", Text),
+    plain("Name", "name", Text),
+    plain("Type", "type", Text),
+    plain("PortLabel", "port", Text),
+    plain("Interval", "interval", Duration),
+    plain("Timeout", "timeout", Duration),
+    plain("Protocol", "protocol", Text),
+    plain("Method", "method", Text),
+    plain("Path", "path", Text),
     field("Header", "header", ListBlock),
-    field("Body", "body", Text),
-    field("TLSServerName", "tls_server_name", Text),
-    field("TLSSkipVerify", "tls_skip_verify", Truth),
-    field("Command", "command", Text),
+    plain("Body", "body", Text),
+    plain("TLSServerName", "tls_server_name", Text),
+    plain("TLSSkipVerify", "tls_skip_verify", Truth),
+    plain("Command", "command", Text),
     field("Args", "args", Texts),
-    field("TaskName", "task", Text),
-    field("Expose", "expose", Truth),
-    field("AddressMode", "address_mode", Text),
-    field("Advertise", "advertise", Text),
-    field("InitialStatus", "initial_status", Text),
-    field("Notes", "notes", Text),
-    field("GRPCService", "grpc_service", Text),
-    field("GRPCUseTLS", "grpc_use_tls", Truth),
-    field("SuccessBeforePassing", "success_before_passing", Whole),
-    field("FailuresBeforeCritical", "failures_before_critical", Whole),
-    field("FailuresBeforeWarning", "failures_before_warning", Whole),
-    field("OnUpdate", "on_update", Text),
+    plain("TaskName", "task", Text),
+    plain("Expose", "expose", Truth),
+    plain("AddressMode", "address_mode", Text),
+    plain("Advertise", "advertise", Text),
+    plain("InitialStatus", "initial_status", Text),
+    plain("Notes", "notes", Text),
+    plain("GRPCService", "grpc_service", Text),
+    plain("GRPCUseTLS", "grpc_use_tls", Truth),
+    plain("SuccessBeforePassing", "success_before_passing", Whole),
+    plain("FailuresBeforeCritical", "failures_before_critical", Whole),
+    plain("FailuresBeforeWarning", "failures_before_warning", Whole),
+    plain("OnUpdate", "on_update", Text),
     field("CheckRestart", "check_restart", Block(CHECK_RESTART)),
 ];
 
 /// A task.
 pub(crate) const TASK: &[Field] = &[
     derived("Name"),
-    field("Driver", "driver", Text),
-    field("User", "user", Text),
-    field("Leader", "leader", Truth),
-    field("Kind", "kind", Text),
+    plain("Driver", "driver", Text),
+    plain("User", "user", Text),
+    plain("Leader", "leader", Truth),
+    plain("Kind", "kind", Text),
     field("KillTimeout", "kill_timeout", Duration),
-    field("KillSignal", "kill_signal", Text),
-    field("ShutdownDelay", "shutdown_delay", Duration),
+    plain("KillSignal", "kill_signal", Text),
+    plain("ShutdownDelay", "shutdown_delay", Duration),
     field("Lifecycle", "lifecycle", Block(LIFECYCLE)),
     field("Config", "config", Free),
     field("Env", "env", MapOrBlock),
@@ -391,7 +406,7 @@ pub(crate) const TASK: &[Field] = &[
     field("Resources", "resources", Block(RESOURCES)),
 ];
 
-pub(crate) const LIFECYCLE: &[Field] = &[field("Hook", "hook", Text), field("Sidecar", "sidecar", Truth)];
+pub(crate) const LIFECYCLE: &[Field] = &[field("Hook", "hook", Needed), plain("Sidecar", "sidecar", Truth)];
 
 pub(crate) const LOGS: &[Field] = &[
     field("MaxFiles", "max_files", Whole),
@@ -400,14 +415,14 @@ pub(crate) const LOGS: &[Field] = &[
     field("Enabled", "enabled", Truth),
 ];
 
-pub(crate) const DISPATCH_PAYLOAD: &[Field] = &[field("File", "file", Text)];
+pub(crate) const DISPATCH_PAYLOAD: &[Field] = &[plain("File", "file", Text)];
 
 pub(crate) const ARTIFACT: &[Field] = &[
     field("GetterSource", "source", Text),
     field("RelativeDest", "destination", Text),
     field("GetterMode", "mode", Text),
     field("GetterInsecure", "insecure", Truth),
-    field("Chown", "chown", Truth),
+    plain("Chown", "chown", Truth),
     field("GetterOptions", "options", TextBlock),
     field("GetterHeaders", "headers", TextBlock),
 ];
@@ -416,28 +431,28 @@ pub(crate) const TEMPLATE: &[Field] = &[
     field("SourcePath", "source", Text),
     field("DestPath", "destination", Text),
     field("Envvars", "env", Truth),
-    field("ChangeMode", "change_mode", Text),
+    field("ChangeMode", "change_mode", TextOr("restart")),
     field("ChangeSignal", "change_signal", Text),
     field("ChangeScript", "change_script", Block(CHANGE_SCRIPT)),
     field("Once", "once", Truth),
-    field("Splay", "splay", Duration),
-    field("Perms", "perms", Text),
+    field("Splay", "splay", DurationOr(5)),
+    field("Perms", "perms", TextOr("0644")),
     field("Uid", "uid", Whole),
     field("Gid", "gid", Whole),
     field("LeftDelim", "left_delimiter", Text),
     field("RightDelim", "right_delimiter", Text),
     field("VaultGrace", "vault_grace", Duration),
     field("Wait", "wait", Block(WAIT)),
-    field("ErrMissingKey", "error_on_missing_key", Truth),
+    field("ErrMissingKey", "error_on_missing_key", TruthOr(false)),
     field("EmbeddedTmpl", "data", Text),
 ];
 
 pub(crate) const CHANGE_SCRIPT: &[Field] = &[
     field("Command", "command", Text),
-    field("Args", "args", Texts),
-    field("Timeout", "timeout", Duration),
-    field("FailOnError", "fail_on_error", Truth),
-    field("RunOnFirstRender", "run_on_first_render", Truth),
+    field("Args", "args", TextsOrNone),
+    field("Timeout", "timeout", DurationOr(5)),
+    field("FailOnError", "fail_on_error", TruthOr(false)),
+    field("RunOnFirstRender", "run_on_first_render", TruthOr(false)),
 ];
 
 pub(crate) const WAIT: &[Field] = &[field("Min", "min", Duration), field("Max", "max", Duration)];
@@ -451,52 +466,53 @@ pub(crate) const VOLUME_MOUNT: &[Field] = &[
 ];
 
 pub(crate) const CSI_PLUGIN: &[Field] = &[
-    field("ID", "id", Text),
-    field("Type", "type", Text),
-    field("MountDir", "mount_dir", Text),
-    field("StagePublishBaseDir", "stage_publish_base_dir", Text),
-    field("HealthTimeout", "health_timeout", Duration),
+    plain("ID", "id", Text),
+    plain("Type", "type", Text),
+    plain("MountDir", "mount_dir", Text),
+    plain("StagePublishBaseDir", "stage_publish_base_dir", Text),
+    plain("HealthTimeout", "health_timeout", Duration),
 ];
 
 pub(crate) const VAULT: &[Field] = &[
-    field("Role", "role", Text),
+    plain("Role", "role", Text),
     field("Policies", "policies", Texts),
     field("Namespace", "namespace", Text),
-    field("Cluster", "cluster", Text),
-    field("Env", "env", Truth),
-    field("DisableFile", "disable_file", Truth),
-    field("ChangeMode", "change_mode", Text),
+    plain("Cluster", "cluster", Text),
+    field("Env", "env", TruthOr(true)),
+    field("DisableFile", "disable_file", TruthOr(false)),
+    field("ChangeMode", "change_mode", TextOr("restart")),
     field("ChangeSignal", "change_signal", Text),
     field("AllowTokenExpiration", "allow_token_expiration", Truth),
 ];
 
 pub(crate) const SECRET: &[Field] = &[
     derived("Name"),
-    field("Provider", "provider", Text),
-    field("Path", "path", Text),
+    plain("Provider", "provider", Text),
+    plain("Path", "path", Text),
     field("Config", "config", Free),
     field("Env", "env", TextBlock),
 ];
 
 pub(crate) const IDENTITY: &[Field] = &[
-    field("Name", "name", Text),
+    plain("Name", "name", Text),
     field("Audience", "aud", Texts),
-    field("Env", "env", Truth),
-    field("File", "file", Truth),
-    field("Filepath", "filepath", Text),
-    field("TTL", "ttl", Duration),
-    field("ChangeMode", "change_mode", Text),
-    field("ChangeSignal", "change_signal", Text),
-    field("ServiceName", "service_name", Text),
+    plain("Env", "env", Truth),
+    plain("File", "file", Truth),
+    plain("Filepath", "filepath", Text),
+    plain("TTL", "ttl", Duration),
+    plain("ChangeMode", "change_mode", Text),
+    plain("ChangeSignal", "change_signal", Text),
+    plain("ServiceName", "service_name", Text),
     field("ExtraClaims", "extra_claims", Texts),
 ];
 
-pub(crate) const ACTION: &[Field] = &[derived("Name"), field("Command", "command", Text), field("Args", "args", Texts)];
+pub(crate) const ACTION: &[Field] =
+    &[derived("Name"), field("Command", "command", Needed), field("Args", "args", Texts)];
 
 pub(crate) const SCHEDULE: &[Field] = &[field("Cron", "cron", Block(SCHEDULE_CRON))];
 
 pub(crate) const SCHEDULE_CRON: &[Field] =
-    &[field("Start", "start", Text), field("End", "end", Text), field("Timezone", "timezone", Text)];
+    &[plain("Start", "start", Text), plain("End", "end", Text), plain("Timezone", "timezone", Text)];
 
 pub(crate) const RESOURCES: &[Field] = &[
     field("CPU", "cpu", Whole),
@@ -511,7 +527,7 @@ pub(crate) const RESOURCES: &[Field] = &[
     field("Devices", "device", Labelled("Name", DEVICE)),
 ];
 
-pub(crate) const NUMA: &[Field] = &[field("Affinity", "affinity", Text), field("Devices", "devices", Texts)];
+pub(crate) const NUMA: &[Field] = &[plain("Affinity", "affinity", Text), field("Devices", "devices", Texts)];
 
 pub(crate) const DEVICE: &[Field] = &[
     derived("Name"),
@@ -522,7 +538,7 @@ pub(crate) const DEVICE: &[Field] = &[
 
 /// The service mesh.
 pub(crate) const CONNECT: &[Field] = &[
-    field("Native", "native", Truth),
+    plain("Native", "native", Truth),
     field("Gateway", "gateway", Block(GATEWAY)),
     field("SidecarService", "sidecar_service", Block(SIDECAR_SERVICE)),
     field("SidecarTask", "sidecar_task", Block(SIDECAR_TASK)),
@@ -530,16 +546,16 @@ pub(crate) const CONNECT: &[Field] = &[
 
 pub(crate) const SIDECAR_SERVICE: &[Field] = &[
     field("Tags", "tags", Texts),
-    field("Port", "port", Text),
-    field("DisableDefaultTCPCheck", "disable_default_tcp_check", Truth),
+    plain("Port", "port", Text),
+    plain("DisableDefaultTCPCheck", "disable_default_tcp_check", Truth),
     field("Meta", "meta", TextBlock),
     field("Proxy", "proxy", Block(PROXY)),
 ];
 
 pub(crate) const SIDECAR_TASK: &[Field] = &[
-    field("Name", "name", Text),
-    field("Driver", "driver", Text),
-    field("User", "user", Text),
+    plain("Name", "name", Text),
+    plain("Driver", "driver", Text),
+    plain("User", "user", Text),
     field("Config", "config", Free),
     field("Env", "env", MapOrBlock),
     field("Resources", "resources", Block(RESOURCES)),
@@ -547,14 +563,14 @@ pub(crate) const SIDECAR_TASK: &[Field] = &[
     field("KillTimeout", "kill_timeout", Duration),
     field("LogConfig", "logs", Block(LOGS)),
     field("ShutdownDelay", "shutdown_delay", Duration),
-    field("KillSignal", "kill_signal", Text),
+    plain("KillSignal", "kill_signal", Text),
     field("VolumeMounts", "volume_mount", Blocks(VOLUME_MOUNT)),
     field("Identities", "identity", Blocks(IDENTITY)),
 ];
 
 pub(crate) const PROXY: &[Field] = &[
-    field("LocalServiceAddress", "local_service_address", Text),
-    field("LocalServicePort", "local_service_port", Whole),
+    plain("LocalServiceAddress", "local_service_address", Text),
+    plain("LocalServicePort", "local_service_port", Whole),
     field("Expose", "expose", Block(EXPOSE)),
     derived("ExposeConfig"),
     field("Upstreams", "upstreams", Blocks(UPSTREAM)),
@@ -565,37 +581,37 @@ pub(crate) const PROXY: &[Field] = &[
 pub(crate) const EXPOSE: &[Field] = &[field("Paths", "path", Blocks(EXPOSE_PATH)), derived("Path")];
 
 pub(crate) const EXPOSE_PATH: &[Field] = &[
-    field("Path", "path", Text),
-    field("Protocol", "protocol", Text),
-    field("LocalPathPort", "local_path_port", Whole),
-    field("ListenerPort", "listener_port", Text),
+    plain("Path", "path", Text),
+    plain("Protocol", "protocol", Text),
+    plain("LocalPathPort", "local_path_port", Whole),
+    plain("ListenerPort", "listener_port", Text),
 ];
 
 pub(crate) const UPSTREAM: &[Field] = &[
-    field("DestinationName", "destination_name", Text),
-    field("DestinationNamespace", "destination_namespace", Text),
-    field("DestinationPeer", "destination_peer", Text),
-    field("DestinationPartition", "destination_partition", Text),
-    field("DestinationType", "destination_type", Text),
-    field("LocalBindPort", "local_bind_port", Whole),
-    field("LocalBindAddress", "local_bind_address", Text),
-    field("LocalBindSocketPath", "local_bind_socket_path", Text),
-    field("LocalBindSocketMode", "local_bind_socket_mode", Text),
-    field("Datacenter", "datacenter", Text),
+    plain("DestinationName", "destination_name", Text),
+    plain("DestinationNamespace", "destination_namespace", Text),
+    plain("DestinationPeer", "destination_peer", Text),
+    plain("DestinationPartition", "destination_partition", Text),
+    plain("DestinationType", "destination_type", Text),
+    plain("LocalBindPort", "local_bind_port", Whole),
+    plain("LocalBindAddress", "local_bind_address", Text),
+    plain("LocalBindSocketPath", "local_bind_socket_path", Text),
+    plain("LocalBindSocketMode", "local_bind_socket_mode", Text),
+    plain("Datacenter", "datacenter", Text),
     field("MeshGateway", "mesh_gateway", Block(MESH_GATEWAY)),
     field("Config", "config", Free),
 ];
 
-pub(crate) const MESH_GATEWAY: &[Field] = &[field("Mode", "mode", Text)];
+pub(crate) const MESH_GATEWAY: &[Field] = &[plain("Mode", "mode", Text)];
 
 pub(crate) const TRANSPARENT_PROXY: &[Field] = &[
-    field("UID", "uid", Text),
-    field("OutboundPort", "outbound_port", Whole),
+    plain("UID", "uid", Text),
+    plain("OutboundPort", "outbound_port", Whole),
     field("ExcludeInboundPorts", "exclude_inbound_ports", Texts),
     field("ExcludeOutboundPorts", "exclude_outbound_ports", Numbers),
     field("ExcludeOutboundCIDRs", "exclude_outbound_cidrs", Texts),
     field("ExcludeUIDs", "exclude_uids", Texts),
-    field("NoDNS", "no_dns", Truth),
+    plain("NoDNS", "no_dns", Truth),
 ];
 
 pub(crate) const GATEWAY: &[Field] = &[
@@ -607,38 +623,38 @@ pub(crate) const GATEWAY: &[Field] = &[
 
 pub(crate) const GATEWAY_PROXY: &[Field] = &[
     field("ConnectTimeout", "connect_timeout", Duration),
-    field("EnvoyGatewayBindTaggedAddresses", "envoy_gateway_bind_tagged_addresses", Truth),
+    plain("EnvoyGatewayBindTaggedAddresses", "envoy_gateway_bind_tagged_addresses", Truth),
     field("EnvoyGatewayBindAddresses", "envoy_gateway_bind_addresses", Keyed("Name", BIND_ADDRESS)),
-    field("EnvoyGatewayNoDefaultBind", "envoy_gateway_no_default_bind", Truth),
-    field("EnvoyDNSDiscoveryType", "envoy_dns_discovery_type", Text),
+    plain("EnvoyGatewayNoDefaultBind", "envoy_gateway_no_default_bind", Truth),
+    plain("EnvoyDNSDiscoveryType", "envoy_dns_discovery_type", Text),
     field("Config", "config", Free),
 ];
 
 pub(crate) const BIND_ADDRESS: &[Field] =
-    &[derived("Name"), field("Address", "address", Text), field("Port", "port", Whole)];
+    &[derived("Name"), plain("Address", "address", Text), plain("Port", "port", Whole)];
 
 pub(crate) const INGRESS: &[Field] =
     &[field("TLS", "tls", Block(GATEWAY_TLS)), field("Listeners", "listener", Blocks(INGRESS_LISTENER))];
 
 pub(crate) const GATEWAY_TLS: &[Field] = &[
-    field("Enabled", "enabled", Truth),
-    field("TLSMinVersion", "tls_min_version", Text),
-    field("TLSMaxVersion", "tls_max_version", Text),
+    plain("Enabled", "enabled", Truth),
+    plain("TLSMinVersion", "tls_min_version", Text),
+    plain("TLSMaxVersion", "tls_max_version", Text),
     field("CipherSuites", "cipher_suites", Texts),
     field("SDS", "sds", Block(GATEWAY_TLS_SDS)),
 ];
 
 pub(crate) const GATEWAY_TLS_SDS: &[Field] =
-    &[field("ClusterName", "cluster_name", Text), field("CertResource", "cert_resource", Text)];
+    &[plain("ClusterName", "cluster_name", Text), plain("CertResource", "cert_resource", Text)];
 
 pub(crate) const INGRESS_LISTENER: &[Field] = &[
-    field("Port", "port", Whole),
-    field("Protocol", "protocol", Text),
+    plain("Port", "port", Whole),
+    plain("Protocol", "protocol", Text),
     field("Services", "service", Blocks(INGRESS_SERVICE)),
 ];
 
 pub(crate) const INGRESS_SERVICE: &[Field] = &[
-    field("Name", "name", Text),
+    plain("Name", "name", Text),
     field("Hosts", "hosts", Texts),
     field("TLS", "tls", Block(GATEWAY_TLS)),
     field("RequestHeaders", "request_headers", Block(HEADERS)),
@@ -654,11 +670,11 @@ pub(crate) const HEADERS: &[Field] =
 pub(crate) const TERMINATING: &[Field] = &[field("Services", "service", Blocks(LINKED_SERVICE))];
 
 pub(crate) const LINKED_SERVICE: &[Field] = &[
-    field("Name", "name", Text),
-    field("CAFile", "ca_file", Text),
-    field("CertFile", "cert_file", Text),
-    field("KeyFile", "key_file", Text),
-    field("SNI", "sni", Text),
+    plain("Name", "name", Text),
+    plain("CAFile", "ca_file", Text),
+    plain("CertFile", "cert_file", Text),
+    plain("KeyFile", "key_file", Text),
+    plain("SNI", "sni", Text),
 ];
 
 #[cfg(test)]
@@ -669,84 +685,98 @@ mod tests {
 
     use super::*;
 
+    struct Row {
+        fields: &'static [&'static str],
+        defaults: serde_json::Value,
+        table: &'static [Field],
+    }
+
+    fn row<T: Default + serde::Serialize>(fields: &'static [&'static str], table: &'static [Field]) -> Row {
+        Row { fields, defaults: serde_json::to_value(T::default()).unwrap(), table }
+    }
+
     #[test]
     fn the_table_has_every_field_of_the_model() {
-        let pairs: Vec<(&[&str], &[Field])> = vec![
-            (Job::FIELDS, JOB),
-            (JobUi::FIELDS, UI),
-            (JobUiLink::FIELDS, UI_LINK),
-            (Constraint::FIELDS, CONSTRAINT),
-            (Affinity::FIELDS, AFFINITY),
-            (Spread::FIELDS, SPREAD),
-            (SpreadTarget::FIELDS, SPREAD_TARGET),
-            (PeriodicConfig::FIELDS, PERIODIC),
-            (ParameterizedJobConfig::FIELDS, PARAMETERIZED),
-            (Multiregion::FIELDS, MULTIREGION),
-            (MultiregionStrategy::FIELDS, MULTIREGION_STRATEGY),
-            (MultiregionRegion::FIELDS, MULTIREGION_REGION),
-            (UpdateStrategy::FIELDS, UPDATE),
-            (RestartPolicy::FIELDS, RESTART),
-            (ReschedulePolicy::FIELDS, RESCHEDULE),
-            (MigrateStrategy::FIELDS, MIGRATE),
-            (DisconnectStrategy::FIELDS, DISCONNECT),
-            (TaskGroup::FIELDS, GROUP),
-            (EphemeralDisk::FIELDS, EPHEMERAL_DISK),
-            (ScalingPolicy::FIELDS, SCALING),
-            (VolumeRequest::FIELDS, VOLUME),
-            (CsiMountOptions::FIELDS, MOUNT_OPTIONS),
-            (Consul::FIELDS, CONSUL),
-            (NetworkResource::FIELDS, NETWORK),
-            (DnsConfig::FIELDS, DNS),
-            (CniConfig::FIELDS, CNI),
-            (Port::FIELDS, PORT),
-            (Service::FIELDS, SERVICE),
-            (ServiceWeights::FIELDS, WEIGHTS),
-            (CheckRestart::FIELDS, CHECK_RESTART),
-            (ServiceCheck::FIELDS, CHECK),
-            (Task::FIELDS, TASK),
-            (TaskLifecycle::FIELDS, LIFECYCLE),
-            (LogConfig::FIELDS, LOGS),
-            (DispatchPayload::FIELDS, DISPATCH_PAYLOAD),
-            (TaskArtifact::FIELDS, ARTIFACT),
-            (Template::FIELDS, TEMPLATE),
-            (ChangeScript::FIELDS, CHANGE_SCRIPT),
-            (WaitConfig::FIELDS, WAIT),
-            (VolumeMount::FIELDS, VOLUME_MOUNT),
-            (CsiPluginConfig::FIELDS, CSI_PLUGIN),
-            (Vault::FIELDS, VAULT),
-            (Secret::FIELDS, SECRET),
-            (WorkloadIdentity::FIELDS, IDENTITY),
-            (Action::FIELDS, ACTION),
-            (TaskSchedule::FIELDS, SCHEDULE),
-            (TaskScheduleCron::FIELDS, SCHEDULE_CRON),
-            (Resources::FIELDS, RESOURCES),
-            (NumaResource::FIELDS, NUMA),
-            (RequestedDevice::FIELDS, DEVICE),
-            (Connect::FIELDS, CONNECT),
-            (SidecarService::FIELDS, SIDECAR_SERVICE),
-            (SidecarTask::FIELDS, SIDECAR_TASK),
-            (Proxy::FIELDS, PROXY),
-            (ExposeConfig::FIELDS, EXPOSE),
-            (ExposePath::FIELDS, EXPOSE_PATH),
-            (Upstream::FIELDS, UPSTREAM),
-            (MeshGateway::FIELDS, MESH_GATEWAY),
-            (TransparentProxy::FIELDS, TRANSPARENT_PROXY),
-            (Gateway::FIELDS, GATEWAY),
-            (GatewayProxy::FIELDS, GATEWAY_PROXY),
-            (GatewayBindAddress::FIELDS, BIND_ADDRESS),
-            (IngressConfig::FIELDS, INGRESS),
-            (GatewayTls::FIELDS, GATEWAY_TLS),
-            (GatewayTlsSds::FIELDS, GATEWAY_TLS_SDS),
-            (IngressListener::FIELDS, INGRESS_LISTENER),
-            (IngressService::FIELDS, INGRESS_SERVICE),
-            (HttpHeaderModifiers::FIELDS, HEADERS),
-            (TerminatingConfig::FIELDS, TERMINATING),
-            (LinkedService::FIELDS, LINKED_SERVICE),
+        let rows = [
+            row::<Job>(Job::FIELDS, JOB),
+            row::<JobUi>(JobUi::FIELDS, UI),
+            row::<JobUiLink>(JobUiLink::FIELDS, UI_LINK),
+            row::<Constraint>(Constraint::FIELDS, CONSTRAINT),
+            row::<Affinity>(Affinity::FIELDS, AFFINITY),
+            row::<Spread>(Spread::FIELDS, SPREAD),
+            row::<SpreadTarget>(SpreadTarget::FIELDS, SPREAD_TARGET),
+            row::<PeriodicConfig>(PeriodicConfig::FIELDS, PERIODIC),
+            row::<ParameterizedJobConfig>(ParameterizedJobConfig::FIELDS, PARAMETERIZED),
+            row::<Multiregion>(Multiregion::FIELDS, MULTIREGION),
+            row::<MultiregionStrategy>(MultiregionStrategy::FIELDS, MULTIREGION_STRATEGY),
+            row::<MultiregionRegion>(MultiregionRegion::FIELDS, MULTIREGION_REGION),
+            row::<UpdateStrategy>(UpdateStrategy::FIELDS, UPDATE),
+            row::<RestartPolicy>(RestartPolicy::FIELDS, RESTART),
+            row::<ReschedulePolicy>(ReschedulePolicy::FIELDS, RESCHEDULE),
+            row::<MigrateStrategy>(MigrateStrategy::FIELDS, MIGRATE),
+            row::<DisconnectStrategy>(DisconnectStrategy::FIELDS, DISCONNECT),
+            row::<TaskGroup>(TaskGroup::FIELDS, GROUP),
+            row::<EphemeralDisk>(EphemeralDisk::FIELDS, EPHEMERAL_DISK),
+            row::<ScalingPolicy>(ScalingPolicy::FIELDS, SCALING),
+            row::<VolumeRequest>(VolumeRequest::FIELDS, VOLUME),
+            row::<CsiMountOptions>(CsiMountOptions::FIELDS, MOUNT_OPTIONS),
+            row::<Consul>(Consul::FIELDS, CONSUL),
+            row::<NetworkResource>(NetworkResource::FIELDS, NETWORK),
+            row::<DnsConfig>(DnsConfig::FIELDS, DNS),
+            row::<CniConfig>(CniConfig::FIELDS, CNI),
+            row::<Port>(Port::FIELDS, PORT),
+            row::<Service>(Service::FIELDS, SERVICE),
+            row::<ServiceWeights>(ServiceWeights::FIELDS, WEIGHTS),
+            row::<CheckRestart>(CheckRestart::FIELDS, CHECK_RESTART),
+            row::<ServiceCheck>(ServiceCheck::FIELDS, CHECK),
+            row::<Task>(Task::FIELDS, TASK),
+            row::<TaskLifecycle>(TaskLifecycle::FIELDS, LIFECYCLE),
+            row::<LogConfig>(LogConfig::FIELDS, LOGS),
+            row::<DispatchPayload>(DispatchPayload::FIELDS, DISPATCH_PAYLOAD),
+            row::<TaskArtifact>(TaskArtifact::FIELDS, ARTIFACT),
+            row::<Template>(Template::FIELDS, TEMPLATE),
+            row::<ChangeScript>(ChangeScript::FIELDS, CHANGE_SCRIPT),
+            row::<WaitConfig>(WaitConfig::FIELDS, WAIT),
+            row::<VolumeMount>(VolumeMount::FIELDS, VOLUME_MOUNT),
+            row::<CsiPluginConfig>(CsiPluginConfig::FIELDS, CSI_PLUGIN),
+            row::<Vault>(Vault::FIELDS, VAULT),
+            row::<Secret>(Secret::FIELDS, SECRET),
+            row::<WorkloadIdentity>(WorkloadIdentity::FIELDS, IDENTITY),
+            row::<Action>(Action::FIELDS, ACTION),
+            row::<TaskSchedule>(TaskSchedule::FIELDS, SCHEDULE),
+            row::<TaskScheduleCron>(TaskScheduleCron::FIELDS, SCHEDULE_CRON),
+            row::<Resources>(Resources::FIELDS, RESOURCES),
+            row::<NumaResource>(NumaResource::FIELDS, NUMA),
+            row::<RequestedDevice>(RequestedDevice::FIELDS, DEVICE),
+            row::<Connect>(Connect::FIELDS, CONNECT),
+            row::<SidecarService>(SidecarService::FIELDS, SIDECAR_SERVICE),
+            row::<SidecarTask>(SidecarTask::FIELDS, SIDECAR_TASK),
+            row::<Proxy>(Proxy::FIELDS, PROXY),
+            row::<ExposeConfig>(ExposeConfig::FIELDS, EXPOSE),
+            row::<ExposePath>(ExposePath::FIELDS, EXPOSE_PATH),
+            row::<Upstream>(Upstream::FIELDS, UPSTREAM),
+            row::<MeshGateway>(MeshGateway::FIELDS, MESH_GATEWAY),
+            row::<TransparentProxy>(TransparentProxy::FIELDS, TRANSPARENT_PROXY),
+            row::<Gateway>(Gateway::FIELDS, GATEWAY),
+            row::<GatewayProxy>(GatewayProxy::FIELDS, GATEWAY_PROXY),
+            row::<GatewayBindAddress>(GatewayBindAddress::FIELDS, BIND_ADDRESS),
+            row::<IngressConfig>(IngressConfig::FIELDS, INGRESS),
+            row::<GatewayTls>(GatewayTls::FIELDS, GATEWAY_TLS),
+            row::<GatewayTlsSds>(GatewayTlsSds::FIELDS, GATEWAY_TLS_SDS),
+            row::<IngressListener>(IngressListener::FIELDS, INGRESS_LISTENER),
+            row::<IngressService>(IngressService::FIELDS, INGRESS_SERVICE),
+            row::<HttpHeaderModifiers>(HttpHeaderModifiers::FIELDS, HEADERS),
+            row::<TerminatingConfig>(TerminatingConfig::FIELDS, TERMINATING),
+            row::<LinkedService>(LinkedService::FIELDS, LINKED_SERVICE),
         ];
-        for (model, table) in pairs {
-            let model: BTreeSet<&str> = model.iter().copied().collect();
-            let table: BTreeSet<&str> = table.iter().map(|field| field.json).collect();
-            assert_eq!(model, table);
+        for Row { fields, defaults, table } in rows {
+            let fields: BTreeSet<&str> = fields.iter().copied().collect();
+            let listed: BTreeSet<&str> = table.iter().map(|field| field.json).collect();
+            assert_eq!(fields, listed);
+            for field in table.iter().filter(|field| !matches!(field.form, Derived | Needed)) {
+                let optional = defaults.get(field.json).is_none_or(serde_json::Value::is_null);
+                assert_eq!(field.plain, !optional, "{}", field.json);
+            }
         }
     }
 }

@@ -7,4 +7,5 @@ mod examples;
 mod hostile;
 mod messages;
 mod places;
+mod tools;
 mod variables;

@@ -138,8 +138,7 @@ fn line(tokens: &[Token<'_>], end: &str, brackets: &mut Brackets) -> Line {
                 false => {}
             }
         }
-        let trailing = token.kind == Kind::Comment;
-        cell.push_str(if trailing { token.text.trim_end() } else { token.text });
+        cell.push_str(token.text);
         brackets.take(token, tokens.get(at + 1));
     }
     // A value that goes on below is not put into a column.

@@ -74,8 +74,8 @@ impl<'s> Lexer<'s> {
         match first {
             '\n' => (Kind::Newline, 1),
             '\r' if rest.starts_with("\r\n") => (Kind::Newline, 2),
-            '#' => (Kind::Comment, rest[..line_end].trim_end_matches('\r').len()),
-            '/' if rest.starts_with("//") => (Kind::Comment, rest[..line_end].trim_end_matches('\r').len()),
+            '#' => (Kind::Comment, rest[..line_end].trim_end().len()),
+            '/' if rest.starts_with("//") => (Kind::Comment, rest[..line_end].trim_end().len()),
             '/' if rest.starts_with("/*") => (Kind::BlockComment, rest.find("*/").map_or(rest.len(), |at| at + 2)),
             '"' => (Kind::Quoted, quoted(rest)),
             '<' if rest.starts_with("<<") => match heredoc(rest) {
