@@ -1,11 +1,6 @@
 # A program with helpers: one that prepares, one beside it, one that cleans up.
 job "reports" {
   group "reports" {
-    # Room for the logs of four tasks, 100 MB each.
-    ephemeral_disk {
-      size = 500
-    }
-
     network {
       port "http" {
         to = 8000
