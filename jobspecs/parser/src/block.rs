@@ -33,14 +33,22 @@ impl<'s> Session<'s> {
     }
 
     pub fn report(&self, problem: Problem) {
-        if !problem.is_follow_on() {
+        if !problem.is_follow_on() && !self.is_full() {
             self.push(problem.into_diagnostic(self.evaluator.source));
         }
     }
 
     pub fn warn(&self, message: impl Into<String>, span: Range<usize>, help: impl Into<String>) {
+        if self.is_full() {
+            return;
+        }
         let source = self.evaluator.source;
         self.push(Diagnostic::new(Severity::Warning, message, span, source, Some(help.into())));
+    }
+
+    /// Whether enough was found: finding a place in a long file takes time.
+    fn is_full(&self) -> bool {
+        self.found.borrow().len() >= MAX_PROBLEMS
     }
 
     pub fn push(&self, diagnostic: Diagnostic) {
@@ -53,8 +61,11 @@ impl<'s> Session<'s> {
     pub fn into_parts(self) -> (Vec<Diagnostic>, Place) {
         let mut found = self.found.into_inner();
         for Problem { message, span, help } in self.evaluator.remarks.into_inner() {
+            if found.len() >= MAX_PROBLEMS {
+                break;
+            }
             let remark = Diagnostic::new(Severity::Warning, message, span, self.evaluator.source, help);
-            if found.len() < MAX_PROBLEMS && !found.contains(&remark) {
+            if !found.contains(&remark) {
                 found.push(remark);
             }
         }
@@ -143,12 +154,18 @@ impl<'x> Block<'x> {
             empty: false,
             used: Cell::new(true),
         };
-        let (result, place) = Block::run(session, &child, read);
+        let (result, place) = Block::run(session, &child, true, read);
         session.job_place.replace(place);
         result
     }
 
-    fn run<T>(session: &'x Session<'x>, child: &Child<'x>, read: impl FnOnce(&Block<'x>) -> T) -> (T, Place) {
+    /// `loops` says whether `dynamic` makes blocks in here; in free-form blocks it is a block like any other.
+    fn run<T>(
+        session: &'x Session<'x>,
+        child: &Child<'x>,
+        loops: bool,
+        read: impl FnOnce(&Block<'x>) -> T,
+    ) -> (T, Place) {
         let mut block = Block {
             session,
             name: child.name,
@@ -163,8 +180,8 @@ impl<'x> Block<'x> {
             places: RefCell::default(),
         };
         match child.body {
-            Contents::Native(items) => items.iter().for_each(|item| block.take_in(item)),
-            Contents::Json(entries) => entries.iter().for_each(|(name, value)| block.take_in_json(name, value)),
+            Contents::Native(items) => items.iter().for_each(|item| block.take_in(item, loops)),
+            Contents::Json(entries) => entries.iter().for_each(|(name, value)| block.take_in_json(name, value, loops)),
         }
         let result = read(&block);
         let place = block.place_tree(child.label_span.clone());
@@ -172,7 +189,7 @@ impl<'x> Block<'x> {
         (result, place)
     }
 
-    fn take_in(&mut self, item: &'x Item) {
+    fn take_in(&mut self, item: &'x Item, loops: bool) {
         match item {
             Item::Attribute(attribute) => self.attributes.push(Attribute {
                 name: &attribute.name.text,
@@ -180,7 +197,7 @@ impl<'x> Block<'x> {
                 value: Written::Native(&attribute.value),
                 used: Cell::new(false),
             }),
-            Item::Block(syntax) if syntax.name.text == "dynamic" => {
+            Item::Block(syntax) if loops && syntax.name.text == "dynamic" => {
                 match dynamic::expand(&self.session.evaluator, syntax, &self.scope) {
                     Ok(children) => self.children.extend(children),
                     Err(problem) => self.session.report(*problem),
@@ -192,11 +209,11 @@ impl<'x> Block<'x> {
 
     /// In the JSON syntax a property is an attribute until somebody asks for a block of its name. A key of two slashes
     /// is a comment.
-    fn take_in_json(&mut self, name: &'x Name, value: &'x Tree) {
+    fn take_in_json(&mut self, name: &'x Name, value: &'x Tree, loops: bool) {
         if name.text == "//" {
             return;
         }
-        if name.text == "dynamic" {
+        if loops && name.text == "dynamic" {
             match dynamic::expand_json(&self.session.evaluator, value, &self.scope) {
                 Ok(children) => self.children.extend(children),
                 Err(problem) => self.session.report(*problem),
@@ -295,7 +312,11 @@ impl<'x> Block<'x> {
 
     /// A child block that may be there once.
     pub fn one<T>(&self, name: &'static str, read: impl Fn(&Block<'_>) -> T) -> Option<T> {
-        let mut results = self.each(name, &[], read);
+        self.only(name, true, read)
+    }
+
+    fn only<T>(&self, name: &'static str, loops: bool, read: impl Fn(&Block<'_>) -> T) -> Option<T> {
+        let mut results = self.each(name, &[], loops, read);
         if let Some((second, _)) = results.get(1) {
             self.session.report(Problem {
                 message: format!("{name} is given twice in this {}", self.name),
@@ -308,15 +329,21 @@ impl<'x> Block<'x> {
 
     /// Child blocks that may be repeated; `None` when there is none. `labels` names the labels they take.
     pub fn many<T>(&self, name: &'static str, labels: &[&str], read: impl Fn(&Block<'_>) -> T) -> Option<Vec<T>> {
-        let results: Vec<T> = self.each(name, labels, read).into_iter().map(|(_, result)| result).collect();
+        let results: Vec<T> = self.each(name, labels, true, read).into_iter().map(|(_, result)| result).collect();
         if results.is_empty() { None } else { Some(results) }
     }
 
-    fn each<T>(&self, name: &'static str, labels: &[&str], read: impl Fn(&Block<'_>) -> T) -> Vec<(Range<usize>, T)> {
+    fn each<T>(
+        &self,
+        name: &'static str,
+        labels: &[&str],
+        loops: bool,
+        read: impl Fn(&Block<'_>) -> T,
+    ) -> Vec<(Range<usize>, T)> {
         self.known_blocks.borrow_mut().push(name);
         let mut results = Vec::new();
         let mut run = |child: &Child<'_>, session| {
-            let (result, place) = Block::run(session, child, |block| read(block));
+            let (result, place) = Block::run(session, child, loops, |block| read(block));
             self.places.borrow_mut().push(place);
             results.push((child.span.clone(), result));
         };
@@ -399,7 +426,7 @@ impl<'x> Block<'x> {
 
     /// A free-form block such as a driver's `config`.
     pub fn config(&self, name: &'static str) -> Option<BTreeMap<String, Json>> {
-        self.one(name, config::free_form)
+        self.only(name, false, config::free_form)
     }
 
     /// Remembers the places inside a free-form block, which are not read one by one.
@@ -418,6 +445,9 @@ impl<'x> Block<'x> {
     fn finish(self) {
         let (attributes, blocks) = (self.known_attributes.into_inner(), self.known_blocks.into_inner());
         for attribute in self.attributes.iter().filter(|attribute| !attribute.used.get()) {
+            if self.session.is_full() {
+                return;
+            }
             let name = attribute.name;
             let help = if blocks.contains(&name) {
                 format!("{name} is a block: write {name} {{ ... }} without an equals sign")
@@ -428,6 +458,9 @@ impl<'x> Block<'x> {
             self.session.report(Problem { message, span: attribute.span.clone(), help: Some(help) });
         }
         for child in self.children.iter().filter(|child| !child.used.get()) {
+            if self.session.is_full() {
+                return;
+            }
             let name = child.name;
             let help = if attributes.contains(&name) {
                 format!("{name} is an attribute: write {name} = ...")

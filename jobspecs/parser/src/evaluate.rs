@@ -18,6 +18,9 @@ pub(crate) type Evaluated<T = Value> = Result<T, Box<Problem>>;
 /// Evaluation steps of one file; nested `for` expressions multiply, so there is an end.
 const STEP_BUDGET: u64 = 2_000_000;
 
+/// Remarks that are kept; a loop makes the same one many times.
+const MAX_REMARKS: usize = 100;
+
 /// Where an expression stands decides what it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -47,15 +50,17 @@ impl Scope {
         Scope(Some(Rc::new(Frame { name: name.into(), value, outer: self.clone() })))
     }
 
-    fn get(&self, name: &str) -> Option<&Value> {
-        let mut at = self;
+    /// The value of a name, and how many names were looked at.
+    fn get(&self, name: &str) -> (Option<&Value>, usize) {
+        let (mut at, mut looked) = (self, 0);
         while let Some(frame) = &at.0 {
+            looked += 1;
             if frame.name == name {
-                return Some(&frame.value);
+                return (Some(&frame.value), looked);
             }
             at = &frame.outer;
         }
-        None
+        (None, looked)
     }
 }
 
@@ -119,7 +124,7 @@ impl<'s> Evaluator<'s> {
             Kind::Reference(reference) => self.reference(reference, span, scope),
             Kind::Steps(inner, steps) => self.evaluate(inner, scope).and_then(|value| self.follow(value, steps, scope)),
             Kind::Splat(of, each) => self.splat(of, each, scope),
-            Kind::Item => Ok(scope.get(ITEM).cloned().unwrap_or(Value::Null)),
+            Kind::Item => Ok(scope.get(ITEM).0.cloned().unwrap_or(Value::Null)),
             Kind::Call(call) => self.call(call, span, scope),
             Kind::Conditional(three) => self.conditional(three, scope),
             Kind::Unary(operator, inner) => {
@@ -163,7 +168,9 @@ impl<'s> Evaluator<'s> {
 
     /// An expression that must give text.
     pub fn text(&self, expression: &Expression, scope: &Scope) -> Evaluated<String> {
-        self.evaluate(expression, scope)?.to_text().map_err(|why| Problem::new(why, expression.span.clone()))
+        let value = self.evaluate(expression, scope)?;
+        self.step(value.size(), &expression.span)?;
+        value.to_text().map_err(|why| Problem::new(why, expression.span.clone()))
     }
 
     /// An expression that must give true or false.
@@ -173,7 +180,9 @@ impl<'s> Evaluator<'s> {
 
     fn reference(&self, reference: &Reference, span: &Span, scope: &Scope) -> Evaluated {
         let root = reference.root.as_str();
-        if let Some(value) = scope.get(root) {
+        let (bound, looked) = scope.get(root);
+        self.step(looked / 16, span)?;
+        if let Some(value) = bound {
             return self.walk(value, &reference.steps, span);
         }
         let (what, names) = match root {
@@ -219,7 +228,10 @@ impl<'s> Evaluator<'s> {
         if reference.brace_behind {
             let message = "a brace right behind a reference is doubled".to_owned();
             let help = Some(format!("write ${{\"}}\"}} for the brace, or keep it away from {text} by other text"));
-            self.remarks.borrow_mut().push(Problem { message, span: span.clone(), help });
+            let mut remarks = self.remarks.borrow_mut();
+            if remarks.len() < MAX_REMARKS {
+                remarks.push(Problem { message, span: span.clone(), help });
+            }
         }
         Ok(Value::Text(normal(reference.literal.clone())))
     }

@@ -12,7 +12,9 @@ use serde_json::Value as Json;
 /// Bits of a number read from text.
 const FULL: u64 = 512;
 /// Decimal exponents beyond this are refused: such a number would print as that many digits.
-const MAX_EXPONENT: i64 = 20_000;
+const MAX_EXPONENT: i64 = 2_000;
+/// The same in binary, for results.
+const MAX_POWER: i64 = 8_000;
 
 /// `mantissa * 2^exponent`, with a sign even for zero. The mantissa is odd or zero.
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ impl Number {
         let shape = !whole.is_empty()
             && whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
             && (fraction.is_empty() != digits.contains('.'));
-        if !shape || digits.len() > 40_000 || power.abs() > MAX_EXPONENT {
+        if !shape || digits.len() > 4_000 || power.abs() > MAX_EXPONENT {
             return None;
         }
         if power == 0 && fraction.is_empty() && whole.len() < 19 {
@@ -125,6 +127,16 @@ impl Number {
     /// Whether it is whole.
     pub fn is_whole(&self) -> bool {
         self.exponent >= 0
+    }
+
+    /// How much work it makes, above all to print; small whole numbers make none.
+    pub fn weight(&self) -> usize {
+        usize::try_from(self.mantissa.bits() / 16 + self.exponent.unsigned_abs() / 64).unwrap_or(usize::MAX)
+    }
+
+    /// Whether it is neither too large nor too small to be worked with.
+    pub fn is_tame(&self) -> bool {
+        self.exponent.abs() <= MAX_POWER
     }
 
     pub fn is_zero(&self) -> bool {
@@ -416,7 +428,7 @@ mod tests {
         assert_eq!(number("1e-7").to_string(), "0.0000001");
         assert_eq!(Number::from_f64(2f64.powi(64)).unwrap().to_string(), "18446744073709550000");
         assert_eq!(Number::from_f64(0.5f64.sqrt()).unwrap().to_string(), "0.7071067811865476");
-        for text in ["", "-", ".5", "5.", "1e", "0x10", "1_0", " 1", "1e99999", "--1"] {
+        for text in ["", "-", ".5", "5.", "1e", "0x10", "1_0", " 1", "1e2001", "--1"] {
             assert!(Number::parse(text).is_none(), "{text}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::number::Number;
 use crate::syntax::{BinaryOperator, UnaryOperator};
 use crate::value::Value;
 
@@ -14,6 +15,10 @@ pub(crate) fn unary(operator: UnaryOperator, value: &Value) -> Result<Value, Str
 
 pub(crate) fn binary(left: &Value, operator: BinaryOperator, right: &Value) -> Result<Value, String> {
     use BinaryOperator as Op;
+    let tame = |number: Number| match number.is_tame() {
+        true => Ok(Value::Number(number)),
+        false => Err("the result is too large, or too small".to_owned()),
+    };
     let numbers = || -> Result<_, String> { Ok((left.to_number()?, right.to_number()?)) };
     let ordered = |accepted: &[Ordering]| -> Result<Value, String> {
         let (a, b) = numbers()?;
@@ -28,13 +33,13 @@ pub(crate) fn binary(left: &Value, operator: BinaryOperator, right: &Value) -> R
         Op::GreaterEqual => ordered(&[Ordering::Greater, Ordering::Equal])?,
         Op::And => Value::Bool(left.to_bool()? & right.to_bool()?),
         Op::Or => Value::Bool(left.to_bool()? | right.to_bool()?),
-        Op::Plus => numbers().map(|(a, b)| Value::Number(a.add(&b)))?,
-        Op::Minus => numbers().map(|(a, b)| Value::Number(a.subtract(&b)))?,
-        Op::Times => numbers().map(|(a, b)| Value::Number(a.multiply(&b)))?,
-        Op::Modulo => numbers().map(|(a, b)| Value::Number(a.remainder(&b)))?,
+        Op::Plus => numbers().and_then(|(a, b)| tame(a.add(&b)))?,
+        Op::Minus => numbers().and_then(|(a, b)| tame(a.subtract(&b)))?,
+        Op::Times => numbers().and_then(|(a, b)| tame(a.multiply(&b)))?,
+        Op::Modulo => numbers().and_then(|(a, b)| tame(a.remainder(&b)))?,
         Op::Divide => {
             let (a, b) = numbers()?;
-            Value::Number(a.divide(&b).ok_or("a number cannot be divided by zero")?)
+            tame(a.divide(&b).ok_or("a number cannot be divided by zero")?)?
         }
     })
 }

@@ -17,6 +17,15 @@ use parser::Parser;
 /// The largest job file.
 pub(crate) const MAX_SOURCE: usize = 1024 * 1024;
 
+/// Parses a var file: like a job file, with any blanks before the brace of the JSON syntax.
+pub(crate) fn parse_var_file(source: &str) -> Result<Body, Box<Diagnostic>> {
+    let blanks = |c: char| c.is_ascii_whitespace() || c == '\u{feff}';
+    if source.len() <= MAX_SOURCE && source.trim_start_matches(blanks).starts_with('{') {
+        return Parser::new(source).json_file().map_err(|problem| Box::new(problem.into_diagnostic(source)));
+    }
+    parse(source)
+}
+
 /// Parses a file. A byte-order mark at its very start is stepped over.
 ///
 /// A file whose first character, spaces apart, is an opening brace is in the JSON syntax.

@@ -1,6 +1,5 @@
 //! Texts with `${...}` and `%{...}` in them.
 
-use crate::diagnostics::Problem;
 use crate::evaluate::{Evaluated, Evaluator, Scope};
 use crate::syntax::{Part, Span, normal};
 use crate::value::Value;
@@ -20,9 +19,7 @@ fn append(evaluator: &Evaluator<'_>, parts: &[Part], span: &Span, scope: &Scope,
                 out.push_str(text);
             }
             Part::Value(expression) => {
-                let text = evaluator.evaluate(expression, scope)?.to_text();
-                let text = text.map_err(|why| Problem::new(why, expression.span.clone()))?;
-                evaluator.step(text.len() / 64, span)?;
+                let text = evaluator.text(expression, scope)?;
                 out.push_str(&text);
             }
             Part::If { condition, yes, no } => {

@@ -67,6 +67,7 @@ impl Value {
     pub fn size(&self) -> usize {
         match self {
             Value::Text(text) => text.len() / 64,
+            Value::Number(number) => number.weight(),
             Value::Tuple(items) | Value::List(_, items) | Value::Set(_, items) => {
                 items.iter().map(Value::size).sum::<usize>() + items.len()
             }

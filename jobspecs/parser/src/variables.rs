@@ -324,7 +324,7 @@ fn in_file(mut diagnostic: Diagnostic, file: &str, text: &str) -> Diagnostic {
 
 /// The values of a var file. In the JSON syntax texts are taken as they stand.
 fn read_var_file(text: &str) -> Result<Given, Vec<Diagnostic>> {
-    let body = syntax::parse(text).map_err(|diagnostic| vec![*diagnostic])?;
+    let body = syntax::parse_var_file(text).map_err(|diagnostic| vec![*diagnostic])?;
     let evaluator = Evaluator::new(text, Mode::Constant);
     let (mut given, mut found) = (Given::new(), Vec::new());
     match body.contents() {

@@ -5,6 +5,7 @@
 mod corpus;
 mod examples;
 mod hostile;
+mod language;
 mod messages;
 mod places;
 mod tools;

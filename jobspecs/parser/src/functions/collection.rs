@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{MANY, Outcome, given, row};
 use crate::functions::Function;
 use crate::types::{Type, unify};
-use crate::value::Value;
+use crate::value::{Value, compare};
 
 pub(super) const TABLE: &[Function] = &[
     row("chunklist", 2, 2, chunklist),
@@ -31,8 +31,8 @@ pub(super) const TABLE: &[Function] = &[
     row("zipmap", 2, 2, zipmap),
 ];
 
-/// The most items that `setproduct` makes.
-const MAX_PRODUCT: usize = 100_000;
+/// The most that `setproduct` makes, in steps of evaluation.
+const MAX_PRODUCT: usize = 200_000;
 
 /// The argument as a list whose items have one type.
 fn list(value: &Value) -> Result<(Type, Vec<Value>), String> {
@@ -115,16 +115,12 @@ fn contains(arguments: &[Value]) -> Outcome {
 
 fn distinct(arguments: &[Value]) -> Outcome {
     let (kind, items) = list(&arguments[0])?;
-    if items.len() > 10_000 {
-        return Err("the list is longer than 10000 items".to_owned());
-    }
-    let mut kept: Vec<Value> = Vec::new();
-    for item in items {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    Ok(Value::List(kind, kept))
+    // Each item with its place, sorted by item; of equal ones the first stays.
+    let mut places: Vec<(usize, Value)> = items.into_iter().enumerate().collect();
+    places.sort_by(|(_, a), (_, b)| compare(a, b));
+    places.dedup_by(|(_, a), (_, b)| compare(a, b).is_eq());
+    places.sort_by_key(|(at, _)| *at);
+    Ok(Value::List(kind, places.into_iter().map(|(_, item)| item).collect()))
 }
 
 fn element(arguments: &[Value]) -> Outcome {
@@ -275,7 +271,7 @@ fn setintersection(arguments: &[Value]) -> Outcome {
     let mut sets = sets.into_iter();
     let mut kept = sets.next().unwrap_or_default();
     for other in sets {
-        kept.retain(|item| other.binary_search_by(|probe| crate::value::compare(probe, item)).is_ok());
+        kept.retain(|item| other.binary_search_by(|probe| compare(probe, item)).is_ok());
     }
     Ok(Value::set(kind, kept))
 }
@@ -285,8 +281,9 @@ fn setproduct(arguments: &[Value]) -> Outcome {
     let mut kinds = Vec::new();
     for value in arguments {
         let (kind, items) = list(value)?;
-        if rows.len().saturating_mul(items.len()) > MAX_PRODUCT {
-            return Err(format!("the result has more than {MAX_PRODUCT} items"));
+        let width = kinds.len() + 1 + items.iter().map(Value::size).max().unwrap_or(0);
+        if rows.len().saturating_mul(items.len()).saturating_mul(width) > MAX_PRODUCT {
+            return Err("the result is too large".to_owned());
         }
         kinds.push(kind);
         rows = rows

@@ -35,10 +35,15 @@ pub(super) fn formatlist(arguments: &[Value]) -> Outcome {
         return Err("the lists have different lengths".to_owned());
     }
     let pattern = arguments[0].to_text()?;
-    let mut out = Vec::with_capacity(rows);
+    let (mut out, mut size) = (Vec::with_capacity(rows), 0);
     for at in 0..rows {
         let row = arguments[1..].iter().map(|value| value.items().map_or(value, |items| &items[at]).clone());
-        out.push(normal(render(&pattern, &row.collect::<Vec<_>>())?));
+        let text = normal(render(&pattern, &row.collect::<Vec<_>>())?);
+        size += text.len();
+        if size > super::MAX_TEXT {
+            return Err("the texts are too large together".to_owned());
+        }
+        out.push(text);
     }
     Ok(Value::texts(out))
 }

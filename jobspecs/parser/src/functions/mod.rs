@@ -75,8 +75,13 @@ impl Function {
         match (self.name, arguments) {
             ("bcrypt", [_, cost]) => hash::bcrypt_steps(cost),
             ("bcrypt", _) => hash::bcrypt_steps(&Value::int(10)),
-            // Each item is held against all others.
-            ("contains" | "distinct" | "setintersection", _) => size.saturating_mul(8),
+            // Sorting, and matching of patterns.
+            ("distinct" | "regex_replace" | "setintersection" | "setunion" | "sort", _) => size.saturating_mul(8),
+            // One text for each item.
+            ("formatlist", [pattern, lists @ ..]) => {
+                let rows = lists.iter().filter_map(|list| list.items().ok()).map(<[Value]>::len).max();
+                size.saturating_add(pattern.size().saturating_mul(rows.unwrap_or(1)))
+            }
             _ => size,
         }
     }

@@ -49,7 +49,7 @@ fn parseint(arguments: &[Value]) -> Outcome {
     let base = u32::try_from(arguments[1].to_int()?).ok().filter(|base| (2..=62).contains(base));
     let base = base.ok_or("the base must be 2 to 62")?;
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.is_empty() || digits.len() > 5000 || digits.chars().any(|c| digit(c, base).is_none()) {
+    if digits.is_empty() || digits.len() > 1000 || digits.chars().any(|c| digit(c, base).is_none()) {
         return Err(format!("{text:?} is no number of base {base}"));
     }
     let mut number = BigInt::ZERO;

@@ -30,6 +30,9 @@ pub(super) const TABLE: &[Function] = &[
     row("upper", 1, 1, |arguments| with_text(arguments, |text| text.chars().map(upper).collect())),
 ];
 
+/// The longest text that a pattern is looked for in.
+const MAX_MATCHED: usize = 256 * 1024;
+
 fn with_text(arguments: &[Value], change: impl Fn(&str) -> String) -> Outcome {
     Ok(Value::Text(normal(change(&arguments[0].to_text()?))))
 }
@@ -90,7 +93,10 @@ fn replace(arguments: &[Value]) -> Outcome {
 
 fn regex_replace(arguments: &[Value]) -> Outcome {
     let (text, pattern, to) = (arguments[0].to_text()?, arguments[1].to_text()?, arguments[2].to_text()?);
-    let pattern = RegexBuilder::new(&pattern).size_limit(1 << 20).build().map_err(|why| {
+    if text.len() > MAX_MATCHED {
+        return Err("the text is larger than 256 KiB".to_owned());
+    }
+    let pattern = RegexBuilder::new(&pattern).size_limit(1 << 18).build().map_err(|why| {
         let why = why.to_string();
         let last = why.lines().last().unwrap_or("it cannot be read").trim_start_matches("error: ").to_owned();
         format!("the pattern is wrong: {last}")

@@ -1,5 +1,7 @@
 //! Files and blocks: attributes, labels, braces.
 
+use std::collections::HashSet;
+
 use super::parser::{Parsed, Parser, with};
 use super::tree::{Attribute, Block, Body, Item, Name, Span};
 use crate::diagnostics::Problem;
@@ -13,6 +15,7 @@ impl Parser<'_> {
     /// Items up to the end of the source, or up to the brace that closes the block whose header is `open`.
     fn body(&mut self, open: Option<&Span>) -> Parsed<Body> {
         let mut items = Vec::new();
+        let mut names = HashSet::new();
         loop {
             self.skip_lines()?;
             match (self.byte(), open) {
@@ -32,8 +35,11 @@ impl Parser<'_> {
                 _ => {}
             }
             let item = self.deeper(|parser| parser.item())?;
-            if let Item::Attribute(attribute) = &item {
-                repeated(&items, &attribute.name)?;
+            if let Item::Attribute(Attribute { name, .. }) = &item
+                && !names.insert(name.text.clone())
+            {
+                let problem = Problem::new(format!("{} is set twice in this block", name.text), name.span.clone());
+                return Err(with(problem, "keep one of the two"));
             }
             items.push(item);
         }
@@ -168,17 +174,6 @@ impl Parser<'_> {
             _ => problem,
         }
     }
-}
-
-/// An attribute may be set once.
-fn repeated(items: &[Item], name: &Name) -> Parsed<()> {
-    let same = |item: &Item| matches!(item, Item::Attribute(other) if other.name.text == name.text);
-    // Blocks with very many attributes do not exist; the scan stays short.
-    if items.iter().any(same) {
-        let problem = Problem::new(format!("{} is set twice in this block", name.text), name.span.clone());
-        return Err(with(problem, "keep one of the two"));
-    }
-    Ok(())
 }
 
 /// What to write for `"name" = ...`.
