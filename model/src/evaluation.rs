@@ -142,11 +142,13 @@ pub struct Plan {
     /// Allocations to stop: id, description, client status to set (`lost` for a lost node), follow-up evaluation.
     pub stops: Vec<PlannedStop>,
     /// New allocations.
+    #[serde(with = "crate::runs::allocs")]
     pub placements: Vec<Allocation>,
     /// Allocations that go for a more important placement; each takes effect only with that placement.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preemptions: Vec<Preemption>,
     /// Allocations that go on under a newer job version, on the same node, with a new grant.
+    #[serde(with = "crate::runs::allocs")]
     pub in_place: Vec<Allocation>,
     /// Evaluations to create (blocked, follow-up).
     pub follow_ups: Vec<Evaluation>,

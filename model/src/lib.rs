@@ -18,6 +18,7 @@ pub mod job;
 pub mod metric;
 pub mod node;
 pub mod rpc;
+mod runs;
 pub mod scheduling;
 pub mod suggest;
 pub mod task_state;

@@ -60,7 +60,8 @@ pub struct PullAllocsReply {
     pub index: u64,
     /// Every allocation of the node that is not garbage-collected; the client forgets all others.
     pub ids: Vec<AllocId>,
-    /// Those that the client does not have in this form, each with its job.
+    /// Those that the client does not have in this form, each with its job; neighbours of one job share it.
+    #[serde(with = "crate::runs::with_jobs")]
     pub changed: Vec<AllocWithJob>,
 }
 

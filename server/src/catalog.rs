@@ -32,8 +32,8 @@ impl CatalogView {
             changes.push((*id, state.alloc(*id).map(|alloc| instances(state, &alloc)).unwrap_or_default()));
         }
         if touched.tables.contains(&Table::Nodes) {
-            let on_nodes = touched.nodes.iter().flat_map(|node| state.allocs_of_node(*node));
-            changes.extend(on_nodes.filter(|alloc| alloc.is_live()).map(|alloc| (alloc.id, instances(state, alloc))));
+            let on_nodes = touched.nodes.iter().flat_map(|node| state.live_allocs_of_node(*node));
+            changes.extend(on_nodes.map(|alloc| (alloc.id, instances(state, &alloc))));
         }
         let _one_writer = self.writing.lock();
         let mut next = Catalog::clone(&self.current.load());
@@ -45,7 +45,7 @@ impl CatalogView {
     pub fn rebuild(&self, state: &State) {
         let _one_writer = self.writing.lock();
         let mut next = Catalog::new();
-        next.update_all(state.allocs().map(|alloc| (alloc.id, instances(state, alloc))));
+        next.update_all(state.allocs().map(|alloc| (alloc.id, instances(state, &alloc))));
         self.current.store(Arc::new(next));
     }
 }

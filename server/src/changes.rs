@@ -142,8 +142,8 @@ pub fn version(state: &State, topic: &Topic) -> Version {
         Topic::Table(table) => Version { index: state.table_index(*table), rows: 0 },
         Topic::Node(id) => {
             let mut version = Version { index: 0, rows: 0 };
-            for alloc in state.allocs_of_node(*id) {
-                version.index = version.index.max(alloc.alloc_modify_index);
+            for row in state.alloc_rows_of_node(*id) {
+                version.index = version.index.max(row.alloc_modify_index());
                 version.rows += 1;
             }
             version
@@ -162,8 +162,8 @@ fn job_version(state: &State, key: &JobKey) -> Version {
         Some(stored) => version.index = stored.document.modify_index.unwrap_or(0),
         None => version.index = state.table_index(Table::Jobs),
     }
-    for alloc in state.allocs_of_job(key) {
-        version.index = version.index.max(alloc.modify_index);
+    for row in state.alloc_rows_of_job(key) {
+        version.index = version.index.max(row.modify_index());
         version.rows += 1;
     }
     for eval in state.evals_of_job(key) {

@@ -39,7 +39,7 @@ pub(crate) fn run(state: &State, job: Box<Job>, now: Timestamp, seed: Seed) -> D
         _ => None,
     };
     let plan = eval.map_or_else(Plan::default, |eval| {
-        let table = NodeTable::of(copy.nodes().map(Arc::as_ref), copy.allocs().map(Arc::as_ref));
+        let table = NodeTable::of(copy.nodes().map(Arc::as_ref), copy.allocs());
         plan_one(&table, &copy, &eval, now, seed.child(0))
     });
     DryRun { plan, before, after, index }

@@ -128,18 +128,21 @@ impl Server {
 /// What a pull answers from this state: every id, and the rows that the client does not have in this form.
 pub fn pulled(state: &State, request: &PullAllocs) -> PullAllocsReply {
     let mut reply = PullAllocsReply { index: state.index(), ..PullAllocsReply::default() };
-    for alloc in state.allocs_of_node(request.node_id) {
-        if request.known.get(&alloc.id) == Some(&alloc.alloc_modify_index) {
-            reply.ids.push(alloc.id);
+    for row in state.alloc_rows_of_node(request.node_id) {
+        if request.known.get(&row.id()) == Some(&row.alloc_modify_index()) {
+            reply.ids.push(row.id());
             continue;
         }
-        let Some(job) = state.job_of_alloc(alloc) else {
-            tracing::error!(alloc = %alloc.id, job = %alloc.job, "an allocation has no job version; not sent");
+        let Some(job) = state.job_of_row(row) else {
+            tracing::error!(alloc = %row.id(), job = %row.job(), "an allocation has no job version; not sent");
             continue;
         };
-        reply.ids.push(alloc.id);
-        reply.changed.push(AllocWithJob { alloc: alloc.as_ref().clone(), job: job.document.clone() });
+        reply.ids.push(row.id());
+        reply.changed.push(AllocWithJob { alloc: row.unpack(), job: job.document.clone() });
     }
+    // Copies of one plan side by side: what they share is then written once.
+    let kin = |row: &AllocWithJob| (row.alloc.eval_id, row.alloc.alloc_modify_index, row.alloc.id);
+    reply.changed.sort_by(|left, right| left.alloc.job.cmp(&right.alloc.job).then_with(|| kin(left).cmp(&kin(right))));
     reply
 }
 

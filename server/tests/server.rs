@@ -101,7 +101,7 @@ async fn until(server: &Server, what: &str, condition: impl Fn(&State) -> bool) 
 }
 
 fn live(state: &State, id: &str) -> Vec<Arc<Allocation>> {
-    state.allocs_of_job(&key(id)).filter(|alloc| !alloc.is_terminal()).cloned().collect()
+    state.allocs_of_job(&key(id)).filter(|alloc| !alloc.is_terminal()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

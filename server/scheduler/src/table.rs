@@ -1,5 +1,6 @@
 //! The columnar table of nodes: what each has, what is free, which ports are held.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -198,10 +199,13 @@ impl NodeTable {
     }
 
     /// The table of these nodes and allocations; equal to one kept incrementally.
-    pub fn of<'a>(nodes: impl Iterator<Item = &'a Node>, allocs: impl Iterator<Item = &'a Allocation>) -> NodeTable {
+    pub fn of<'a, A: Borrow<Allocation>>(
+        nodes: impl Iterator<Item = &'a Node>,
+        allocs: impl Iterator<Item = A>,
+    ) -> NodeTable {
         let mut table = NodeTable::new();
         nodes.for_each(|node| table.apply_node(node));
-        allocs.for_each(|alloc| table.apply_alloc(alloc));
+        allocs.for_each(|alloc| table.apply_alloc(alloc.borrow()));
         table
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::allocation::Allocation;
 use model::id::AllocId;
 use serde_json::{Value, json};
-use state::{Op, State, StoredJob, Table};
+use state::{AllocRow, Op, State, StoredJob, Table};
 
 use super::call::{Answer, Call};
 use super::error::{ApiError, ApiResult, malformed_id};
@@ -48,17 +48,17 @@ fn list_page(state: &State, options: &ReadOptions, with_resources: bool, with_st
     let stub = |alloc: &Allocation, resources: bool, states: bool| {
         with_job(state.job_of_alloc(alloc), |job| views::allocation::stub(alloc, job, resources, states))
     };
-    let in_range = state.allocs_between(AllocId(range.first), AllocId(range.last));
-    let wanted = in_range.filter(|alloc| options.wants_namespace(&alloc.job.namespace));
-    let mut rows: Vec<&Arc<Allocation>> = Vec::new();
+    let in_range = state.alloc_rows_between(AllocId(range.first), AllocId(range.last));
+    let wanted = in_range.filter(|row| options.wants_namespace(&row.job().namespace));
+    let mut rows: Vec<&Arc<AllocRow>> = Vec::new();
     let filter = if options.filter.is_empty() { None } else { Some(Filter::parse(&options.filter)?) };
-    for alloc in wanted {
-        if filter.as_ref().map_or(Ok(true), |filter| filter.accepts(&stub(alloc, true, true)))? {
-            rows.push(alloc);
+    for row in wanted {
+        if filter.as_ref().map_or(Ok(true), |filter| filter.accepts(&stub(&row.unpack(), true, true)))? {
+            rows.push(row);
         }
     }
-    let (rows, next) = page_by_age(rows, options, |alloc| (alloc.create_index, alloc.id));
-    Ok((rows.iter().map(|alloc| stub(alloc, with_resources, with_states)).collect(), next))
+    let (rows, next) = page_by_age(rows, options, |row| (row.create_index(), row.id()));
+    Ok((rows.iter().map(|row| stub(&row.unpack(), with_resources, with_states)).collect(), next))
 }
 
 /// Pages by creation, or by id when a prefix is given; the token says which, as Nomad's does.
@@ -91,7 +91,7 @@ pub(super) async fn get(call: Call) -> Answer {
     }
     let id = call.alloc_id()?;
     let index = |state: &State, _: &ReadOptions| {
-        state.alloc(id).map_or_else(|| state.table_index(Table::Allocs), |alloc| alloc.modify_index)
+        state.alloc_row(id).map_or_else(|| state.table_index(Table::Allocs), |row| row.modify_index())
     };
     let find = |state: &State, _: &ReadOptions| {
         state.alloc(id).map(|alloc| full(state, &alloc)).ok_or_else(|| ApiError::not_found("alloc not found"))
@@ -104,7 +104,7 @@ pub(super) async fn get(call: Call) -> Answer {
 pub(super) async fn stop(call: Call) -> Answer {
     let id = call.alloc_id()?;
     let no_shutdown_delay = call.query.strict_bool("no_shutdown_delay")?;
-    if call.server.state().alloc(id).is_none() {
+    if call.server.state().alloc_row(id).is_none() {
         return Err(ApiError::not_found("allocation not found").into());
     }
     let committed = call.propose(Op::StopAlloc { id, no_shutdown_delay }).await?;

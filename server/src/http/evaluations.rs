@@ -125,9 +125,9 @@ pub(super) async fn allocations(call: Call) -> Answer {
         let Some(eval) = state.eval(id) else { return Ok((Vec::new(), None)) };
         let placed = state.allocs_of_job(&eval.job).filter(|alloc| alloc.eval_id == id);
         let stubs = placed.map(|alloc| {
-            let stored = state.job_of_alloc(alloc);
+            let stored = state.job_of_alloc(&alloc);
             let job = stored.as_ref().map(|job| JobOf { document: &job.document, compiled: &job.compiled });
-            views::allocation::stub(alloc, job, false, true)
+            views::allocation::stub(&alloc, job, false, true)
         });
         Ok((stubs.collect::<Vec<Value>>(), None))
     };

@@ -41,7 +41,7 @@ fn newest(state: &State) -> u64 {
 /// The newest change of a job, its allocations or its evaluations: what its status is derived from.
 fn job_index(state: &State, key: &JobKey) -> u64 {
     let Some(stored) = state.job(key) else { return state.table_index(Table::Jobs) };
-    let allocs = state.allocs_of_job(key).map(|alloc| alloc.modify_index);
+    let allocs = state.alloc_rows_of_job(key).map(|row| row.modify_index());
     let evals = state.evals_of_job(key).map(|eval| eval.modify_index);
     allocs.chain(evals).max().unwrap_or(0).max(stored.modify_index())
 }
@@ -136,9 +136,9 @@ pub(super) async fn allocations(call: Call) -> Answer {
         let wanted =
             state.allocs_of_job(&key).filter(|alloc| all || present.is_none_or(|at| alloc.job_create_index == at));
         let stubs = wanted.map(|alloc| {
-            let job = state.job_of_alloc(alloc);
+            let job = state.job_of_alloc(&alloc);
             let job = job.as_ref().map(|job| JobOf { document: &job.document, compiled: &job.compiled });
-            views::allocation::stub(alloc, job, false, true)
+            views::allocation::stub(&alloc, job, false, true)
         });
         Ok((stubs.collect(), None))
     };

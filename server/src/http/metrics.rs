@@ -84,11 +84,12 @@ fn gauges(state: &State) -> Vec<Sample> {
             ("node_pool", &node.node_pool),
             ("node_status", status.as_str().unwrap_or_default()),
         ];
-        let live: Vec<_> = state.live_allocs_of_node(node.id).collect();
-        let sum =
-            |of: fn(&model::allocation::Grant) -> i64| live.iter().map(|alloc| of(&alloc.grant)).sum::<i64>() as f64;
-        let count = |wanted: ClientStatus| live.iter().filter(|alloc| alloc.client_status == wanted).count() as f64;
-        let ended = state.allocs_of_node(node.id).count() - live.len();
+        let live: Vec<_> = state.live_alloc_rows_of_node(node.id).collect();
+        let sum = |of: fn(&model::allocation::Grant) -> i64| {
+            live.iter().map(|row| of(row.grant_without_ports())).sum::<i64>() as f64
+        };
+        let count = |wanted: ClientStatus| live.iter().filter(|row| row.client_status() == wanted).count() as f64;
+        let ended = state.alloc_count_of_node(node.id) - live.len();
         add("nomad.client.allocated.cpu", &labels, sum(|grant| grant.cpu()));
         add("nomad.client.allocated.memory", &labels, sum(|grant| grant.memory_mb()));
         add("nomad.client.allocated.disk", &labels, sum(|grant| grant.disk_mb));

@@ -67,10 +67,17 @@ impl Default for HttpSettings {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             max_connections_per_peer: 100,
-            max_connections: 1024,
+            max_connections: connections_allowed(),
             shutdown_grace: Duration::from_secs(5),
         }
     }
+}
+
+/// Three quarters of the file descriptors that this process may open: every node holds a connection.
+fn connections_allowed() -> usize {
+    const BOUNDS: (u64, u64) = (256, 65_536);
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(BOUNDS.1);
+    usize::try_from((files / 4 * 3).clamp(BOUNDS.0, BOUNDS.1)).unwrap_or(usize::MAX)
 }
 
 /// A running listener. Dropping it stops the listener without waiting.

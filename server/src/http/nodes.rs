@@ -69,7 +69,7 @@ pub(super) async fn allocations(call: Call) -> Answer {
     let id = call.node_id()?;
     let index = |state: &State, _: &ReadOptions| state.table_index(Table::Allocs);
     let find = |state: &State, _: &ReadOptions| -> ApiResult<Page> {
-        let rows: Vec<Value> = state.allocs_of_node(id).map(|alloc| allocations::full(state, alloc)).collect();
+        let rows: Vec<Value> = state.allocs_of_node(id).map(|alloc| allocations::full(state, &alloc)).collect();
         Ok((rows, None))
     };
     let (page, indexed) = call.read(&[Topic::Table(Table::Allocs)], index, find).await?;

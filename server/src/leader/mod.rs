@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::raft::Log;
 use crate::server::{Committed, ProposeError, command, new_seed, now};
 use heartbeats::Heartbeats;
-use planner::{Planner, Round};
+use planner::{Planner, Receipt, Round};
 
 /// The longest sleep of a loop without a deadline.
 const LONG: Duration = Duration::from_secs(3600);
@@ -103,29 +103,30 @@ impl Leader {
     async fn plan(&self, log: &Log, metrics: &Metrics) {
         // From here on news are kept; the state is loaded afterwards, so nothing falls between.
         *self.news.lock() = Some(Touched::default());
-        let mut planner = Planner::of(&log.state());
+        let mut planner = new_planner(log).await;
+        let mut written = None;
         loop {
             let touched = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
-            let state = log.state();
-            planner.absorb(&state, &touched);
-            let began = std::time::Instant::now();
-            let round = planner.plan(&state, now(), new_seed());
+            let turn = Turn { planner, state: log.state(), touched, written: written.take() };
+            let Some((back, round, took)) = turn.take().await else {
+                planner = new_planner(log).await;
+                continue;
+            };
+            planner = back;
             if round.is_empty() {
-                drop(state);
                 self.sleep_until_news(planner.next_deadline()).await;
                 continue;
             }
-            metrics.planning_nanos.add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            metrics.planning_nanos.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             metrics.evals_planned.add(round.plans.len() as u64);
-            drop(state);
             let receipt = round.receipt();
             match submit(log, round, metrics).await {
-                Ok(()) => planner.committed(&log.state(), &receipt),
+                Ok(()) => written = Some(receipt),
                 Err(cause) => {
                     tracing::warn!(%cause, "plans were not written; planning anew");
                     tokio::time::sleep(RETRY).await;
                     *self.news.lock() = Some(Touched::default());
-                    planner = Planner::of(&log.state());
+                    planner = new_planner(log).await;
                 }
             }
         }
@@ -146,17 +147,20 @@ impl Leader {
         self.heartbeats.lock().restart(expected.into_iter(), self.monotonic(), ttl);
         loop {
             let silent = self.heartbeats.lock().step(self.monotonic());
-            for node in silent {
-                metrics.heartbeats_missed.incr();
-                if let Err(cause) = self.mark_down(log, node).await {
-                    tracing::warn!(%node, %cause, "cannot mark a silent node as down; trying again");
-                    self.heartbeats.lock().beat(node, self.monotonic(), GoDuration::from_secs(1));
-                }
-            }
+            metrics.heartbeats_missed.add(silent.len() as u64);
+            // All at once: they share a log entry.
+            futures_util::future::join_all(silent.into_iter().map(|node| self.mark_down_or_retry(log, node))).await;
             let deadline = self.heartbeats.lock().next_deadline();
             let sleep = deadline.map_or(LONG, |at| at.since(self.monotonic()).to_std().max(COARSE));
             // Either way the next step is to look.
             let _ = tokio::time::timeout(sleep, self.heartbeats_bell.notified()).await;
+        }
+    }
+
+    async fn mark_down_or_retry(&self, log: &Log, node: NodeId) {
+        if let Err(cause) = self.mark_down(log, node).await {
+            tracing::warn!(%node, %cause, "cannot mark a silent node as down; trying again");
+            self.heartbeats.lock().beat(node, self.monotonic(), GoDuration::from_secs(1));
         }
     }
 
@@ -174,6 +178,38 @@ impl Leader {
     fn monotonic(&self) -> Timestamp {
         Timestamp(i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX))
     }
+}
+
+/// What the planner does between two waits, on a thread that may take its time.
+struct Turn {
+    planner: Planner,
+    state: Arc<State>,
+    touched: Touched,
+    /// The round before, now written.
+    written: Option<Receipt>,
+}
+
+impl Turn {
+    /// Takes over what happened and plans the next round; none when the thread did not come back.
+    async fn take(self) -> Option<(Planner, Round, Duration)> {
+        let Turn { mut planner, state, touched, written } = self;
+        let work = move || {
+            let began = std::time::Instant::now();
+            if let Some(receipt) = written {
+                planner.committed(&state, &receipt);
+            }
+            planner.absorb(&state, &touched);
+            let round = planner.plan(&state, now(), new_seed());
+            (planner, round, began.elapsed())
+        };
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+}
+
+/// A planner for the state as it is.
+async fn new_planner(log: &Log) -> Planner {
+    let state = log.state();
+    tokio::task::spawn_blocking(move || Planner::of(&state)).await.unwrap_or_default()
 }
 
 /// Writes a round; both parts usually share one log entry.

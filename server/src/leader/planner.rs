@@ -74,8 +74,7 @@ impl Planner {
     /// The planner for `state`. Blocked evaluations are looked at once: what would have woken them was perhaps missed.
     pub fn of(state: &State) -> Planner {
         let nodes = state.nodes().map(Arc::as_ref);
-        let allocs = state.allocs().map(Arc::as_ref);
-        let mut planner = Planner { table: NodeTable::of(nodes, allocs), ..Planner::default() };
+        let mut planner = Planner { table: NodeTable::of(nodes, state.allocs()), ..Planner::default() };
         let mut open: Vec<&Arc<Evaluation>> = state.evals().filter(|eval| !eval.status.is_terminal()).collect();
         open.sort_by_key(|eval| (eval.create_index, eval.id));
         for eval in open {
@@ -228,10 +227,11 @@ pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timest
     let old_versions = |number: u64| -> Option<Arc<CompiledJob>> { version(number).map(|job| job.compiled.clone()) };
     let documents = |number: u64| -> Option<Arc<Job>> { version(number).map(|job| job.document.clone()) };
     let config = state.scheduling();
+    let allocs: Vec<Arc<Allocation>> = state.allocs_of_job(&eval.job).collect();
     let view = JobView {
         job: stored.as_ref().map(|job| job.compiled.as_ref()),
         key: &eval.job,
-        allocs: state.allocs_of_job(&eval.job).map(Arc::as_ref).collect(),
+        allocs: allocs.iter().map(Arc::as_ref).collect(),
         old_versions: &old_versions,
         documents: &documents,
         config: &config,
@@ -251,7 +251,7 @@ fn neighbours(state: &State, node: NodeId) -> Vec<Neighbour> {
         group: alloc.task_group.clone(),
         priority: alloc.priority,
         migrate_max_parallel: state
-            .job_of_alloc(alloc)
+            .job_of_alloc(&alloc)
             .and_then(|job| job.compiled.group(&alloc.task_group).map(|group| group.migrate_max_parallel))
             .unwrap_or(1),
     })

@@ -13,6 +13,7 @@ use model::allocation::{AllocatedPort, Allocation, DesiredStatus, Exclusive, Gra
 use model::id::AllocId;
 use model::node::Node;
 
+use crate::alloc_row::AllocRow;
 use crate::state::State;
 
 /// Why something does not fit on a node.
@@ -109,6 +110,16 @@ impl Holder {
             stopping: alloc.desired_status != DesiredStatus::Run,
         }
     }
+
+    fn of_row(row: &AllocRow) -> Holder {
+        Holder {
+            amounts: Amounts::of(row.grant_without_ports()),
+            ports: row.ports().iter().map(AllocatedPort::key).collect(),
+            exclusives: row.grant_without_ports().exclusives(),
+            starts_after: row.starts_after().to_vec(),
+            stopping: row.desired_status() != DesiredStatus::Run,
+        }
+    }
 }
 
 /// What is held on one node: built from its live allocations, never kept.
@@ -148,7 +159,11 @@ impl Room {
 
     /// The room on `node` as `state` knows it.
     pub fn of(state: &State, node: &Node) -> Room {
-        Room::new(node, state.live_allocs_of_node(node.id).map(|alloc| &**alloc))
+        let mut room = Room::new(node, []);
+        for row in state.live_alloc_rows_of_node(node.id) {
+            room.hold(row.id(), Holder::of_row(row));
+        }
+        room
     }
 
     /// Notes an allocation as it is now: it holds what it was granted unless it has ended.
@@ -157,16 +172,19 @@ impl Room {
         if !alloc.is_live() {
             return;
         }
-        let holder = Holder::of(alloc);
+        self.hold(alloc.id, Holder::of(alloc));
+    }
+
+    fn hold(&mut self, id: AllocId, holder: Holder) {
         self.held = self.held.plus(holder.amounts);
         self.followers += usize::from(!holder.starts_after.is_empty());
         for port in &holder.ports {
-            self.ports.entry(*port).or_default().push(alloc.id);
+            self.ports.entry(*port).or_default().push(id);
         }
         for thing in &holder.exclusives {
-            self.exclusives.entry(thing.clone()).or_default().push(alloc.id);
+            self.exclusives.entry(thing.clone()).or_default().push(id);
         }
-        self.holders.insert(alloc.id, holder);
+        self.holders.insert(id, holder);
     }
 
     /// Forgets an allocation.

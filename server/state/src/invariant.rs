@@ -1,7 +1,8 @@
 //! What must hold of every state. Tests and the simulator check it after each step; a running server never needs to.
 
-use model::id::AllocId;
+use std::sync::Arc;
 
+use crate::alloc_row::AllocRow;
 use crate::fits::Room;
 use crate::state::State;
 use crate::touched::Table;
@@ -44,15 +45,16 @@ fn jobs(state: &State, found: &mut Vec<String>) {
 
 fn allocs(state: &State, found: &mut Vec<String>) {
     for (id, alloc) in &state.allocs {
+        let alloc = alloc.unpack();
         if alloc.id != *id {
             found.push(format!("allocation {id} is stored under another id"));
         }
-        if state.job_of_alloc(alloc).is_none() {
+        if state.job_of_alloc(&alloc).is_none() {
             found.push(format!("allocation {id}: version {} of {} is missing", alloc.job_version, alloc.job));
         }
-        let indexed = state.allocs_by_job.contains(&(alloc.job.clone(), *id))
-            && state.allocs_by_node.contains(&(alloc.node_id, *id))
-            && state.live_by_node.contains(&(alloc.node_id, *id)) == alloc.is_live();
+        let indexed = state.allocs_by_job.contains(&alloc.job, *id)
+            && state.live_by_node.contains(&alloc.node_id, *id) == alloc.is_live()
+            && state.ended_by_node.contains(&alloc.node_id, *id) != alloc.is_live();
         if !indexed {
             found.push(format!("allocation {id} is missing in an index"));
         }
@@ -61,18 +63,24 @@ fn allocs(state: &State, found: &mut Vec<String>) {
         }
         row_index(found, "allocation", &id.to_string(), alloc.modify_index, state.table_index(Table::Allocs));
     }
-    let live = state.allocs().filter(|alloc| alloc.is_live()).count();
-    let sizes = [(state.allocs_by_job.len(), state.allocs.len()), (state.allocs_by_node.len(), state.allocs.len())];
-    if sizes.iter().any(|(index, table)| index != table) || state.live_by_node.len() != live {
+    let live = state.alloc_rows().filter(|alloc| alloc.is_live()).count();
+    let on_nodes = state.live_by_node.len() + state.ended_by_node.len();
+    let sizes = [state.allocs_by_job.len(), on_nodes].map(|index| index == state.allocs.len());
+    if sizes != [true; 2] || state.live_by_node.len() != live {
         found.push("an index of allocations has entries without a row".to_owned());
     }
+    let stale = |row: &&Arc<AllocRow>| state.alloc_row(row.id()) != Some(*row);
+    let jobs = state.allocs_by_job.keys().flat_map(|key| state.allocs_by_job.rows(key));
+    let nodes = state.live_by_node.keys().chain(state.ended_by_node.keys());
+    let of_nodes = nodes.flat_map(|node| state.alloc_rows_of_node(*node));
+    found.extend(jobs.chain(of_nodes).filter(stale).map(|row| format!("allocation {} is stale in an index", row.id())));
     orphans(state, found);
 }
 
 /// A live allocation is on a known node.
 fn orphans(state: &State, found: &mut Vec<String>) {
-    let lost = state.live_by_node.iter().filter(|(node, _)| !state.nodes.contains_key(node));
-    found.extend(lost.map(|(node, id): &(_, AllocId)| format!("allocation {id} is live on unknown node {node}")));
+    let lost = state.live_by_node.keys().filter(|node| !state.nodes.contains_key(*node));
+    found.extend(lost.map(|node| format!("allocations are live on unknown node {node}")));
 }
 
 fn evals(state: &State, found: &mut Vec<String>) {

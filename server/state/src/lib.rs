@@ -6,9 +6,11 @@
 //!
 //! Absent on purpose: tokio, sockets, files, clocks, and any counter that could be derived from the rows instead.
 
+mod alloc_row;
 mod apply;
 mod command;
 mod fits;
+mod groups;
 pub mod invariant;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
@@ -19,6 +21,7 @@ mod state;
 mod summary;
 mod touched;
 
+pub use alloc_row::AllocRow;
 pub use command::{Command, Op};
 pub use fits::{Misfit, Room};
 pub use reply::{AllocStopped, AllocsWritten, GcDone, JobWritten, NodeWritten, Outcome, PlanDrop, Refusal, Reply};

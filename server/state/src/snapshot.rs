@@ -13,12 +13,12 @@ use model::api::JobSubmission;
 use model::evaluation::Evaluation;
 use model::id::{EvalId, JobKey, Seed};
 use model::job::Job;
-use model::metric::AllocMetric;
 use model::node::Node;
 use model::scheduling::SchedulerConfiguration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::alloc_row::Pool;
 use crate::reply::Reply;
 use crate::row::StoredJob;
 use crate::state::State;
@@ -145,7 +145,7 @@ impl State {
             write(sink, &RowRef::Job { current, document: &job.document, submission: job.submission.as_deref() })?;
         }
         self.nodes.values().try_for_each(|node| write(sink, &RowRef::Node(node)))?;
-        self.allocs.values().try_for_each(|alloc| write(sink, &RowRef::Alloc(alloc)))?;
+        self.allocs.values().try_for_each(|alloc| write(sink, &RowRef::Alloc(&alloc.unpack())))?;
         self.evals.values().try_for_each(|eval| write(sink, &RowRef::Eval(eval)))?;
         if let Some(config) = &self.scheduling {
             write(sink, &RowRef::Scheduling(config))?;
@@ -178,8 +178,7 @@ impl State {
         if header.format != FORMAT || header.version > VERSION {
             return Err(SnapshotError::Format { format: header.format, version: header.version });
         }
-        let mut restore =
-            Restore { state: State { index: header.index, ..State::default() }, metrics: BTreeMap::new() };
+        let mut restore = Restore { state: State { index: header.index, ..State::default() }, pools: BTreeMap::new() };
         for (slot, index) in restore.state.table_indexes.iter_mut().zip(header.table_indexes) {
             *slot = index;
         }
@@ -201,8 +200,8 @@ impl State {
 /// A state while it is read.
 struct Restore {
     state: State,
-    /// Explanations seen last by evaluation: allocations of one plan share theirs again.
-    metrics: BTreeMap<EvalId, Arc<AllocMetric>>,
+    /// What rows shared, by evaluation: allocations of one plan share it again.
+    pools: BTreeMap<EvalId, Pool>,
 }
 
 impl Restore {
@@ -220,7 +219,7 @@ impl Restore {
                 }
             }
             Row::Node(node) => {
-                state.nodes.insert(node.id, Arc::from(node));
+                state.store_node(Arc::from(node));
             }
             Row::Alloc(alloc) => self.take_alloc(*alloc)?,
             Row::Eval(eval) => {
@@ -237,7 +236,7 @@ impl Restore {
         Ok(true)
     }
 
-    fn take_alloc(&mut self, mut alloc: Allocation) -> Result<(), SnapshotError> {
+    fn take_alloc(&mut self, alloc: Allocation) -> Result<(), SnapshotError> {
         let state = &mut self.state;
         if state.job_of_alloc(&alloc).is_none() {
             let text = format!(
@@ -246,18 +245,8 @@ impl Restore {
             );
             return Err(SnapshotError::Inconsistent(text));
         }
-        if let Some(metrics) = &mut alloc.metrics {
-            let shared = self.metrics.entry(alloc.eval_id).or_insert_with(|| metrics.clone());
-            if *shared == *metrics {
-                *metrics = shared.clone();
-            }
-        }
-        state.allocs_by_job.insert((alloc.job.clone(), alloc.id));
-        state.allocs_by_node.insert((alloc.node_id, alloc.id));
-        if alloc.is_live() {
-            state.live_by_node.insert((alloc.node_id, alloc.id));
-        }
-        state.allocs.insert(alloc.id, Arc::new(alloc));
+        let pool = self.pools.entry(alloc.eval_id).or_default();
+        state.store_alloc(alloc, pool);
         Ok(())
     }
 }

@@ -9,7 +9,9 @@ use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::node::Node;
 use model::scheduling::SchedulerConfiguration;
 
+use crate::alloc_row::{AllocRow, Home, Pool};
 use crate::command::Command;
+use crate::groups::Groups;
 use crate::reply::{Outcome, Reply};
 use crate::row::StoredJob;
 use crate::touched::Table;
@@ -26,20 +28,59 @@ pub struct State {
     pub(crate) jobs: OrdMap<JobKey, Arc<StoredJob>>,
     pub(crate) versions: OrdMap<VersionKey, Arc<StoredJob>>,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
-    pub(crate) allocs: OrdMap<AllocId, Arc<Allocation>>,
+    pub(crate) allocs: OrdMap<AllocId, Arc<AllocRow>>,
     pub(crate) evals: OrdMap<EvalId, Arc<Evaluation>>,
     /// None until an operator sets one.
     pub(crate) scheduling: Option<Arc<SchedulerConfiguration>>,
     pub(crate) seen: OrdMap<Seed, Arc<Reply>>,
     pub(crate) seen_order: Vector<Seed>,
     /// Derived from `allocs`.
-    pub(crate) allocs_by_job: OrdSet<(JobKey, AllocId)>,
-    /// Derived from `allocs`.
-    pub(crate) allocs_by_node: OrdSet<(NodeId, AllocId)>,
+    pub(crate) allocs_by_job: Groups<JobKey>,
     /// Derived from `allocs`: those that have not ended at the client.
-    pub(crate) live_by_node: OrdSet<(NodeId, AllocId)>,
+    pub(crate) live_by_node: Groups<NodeId>,
+    /// Derived from `allocs`: the others.
+    pub(crate) ended_by_node: Groups<NodeId>,
+    /// Derived from `nodes`: what rows of allocations share of them.
+    pub(crate) homes: OrdMap<NodeId, Arc<Home>>,
     /// Derived from `evals`.
     pub(crate) evals_by_job: OrdSet<(JobKey, EvalId)>,
+}
+
+impl State {
+    /// Puts a node into its table and what derives from it.
+    pub(crate) fn store_node(&mut self, node: Arc<Node>) {
+        if !self.homes.get(&node.id).is_some_and(|home| home.is_of(&node)) {
+            self.homes.insert(node.id, Arc::new(Home::of(&node)));
+        }
+        self.nodes.insert(node.id, node);
+    }
+
+    /// Puts an allocation into its table and the indexes over it. Its job and its node never change once it is stored.
+    pub(crate) fn store_alloc(&mut self, alloc: Allocation, pool: &mut Pool) {
+        let (id, node) = (alloc.id, alloc.node_id);
+        let known = self.allocs.get(&id);
+        match (known, self.homes.get(&node)) {
+            (Some(old), _) => pool.offer(old),
+            (None, Some(home)) => pool.offer_home(home.clone()),
+            (None, None) => {}
+        }
+        let moved = known.is_some_and(|old| old.is_live() != alloc.is_live());
+        let row = Arc::new(AllocRow::pack(alloc, pool));
+        let (to, from) = match row.is_live() {
+            true => (&mut self.live_by_node, &mut self.ended_by_node),
+            false => (&mut self.ended_by_node, &mut self.live_by_node),
+        };
+        if moved {
+            from.remove(&node, id);
+        }
+        to.insert(&node, row.clone());
+        self.allocs_by_job.insert(row.job(), row.clone());
+        self.allocs.insert(id, row);
+    }
+}
+
+fn unpacked(row: &Arc<AllocRow>) -> Arc<Allocation> {
+    Arc::new(row.unpack())
 }
 
 const FIRST: u128 = 0;
@@ -112,6 +153,12 @@ impl State {
         self.job_version(&alloc.job, alloc.job_create_index, alloc.job_version)
     }
 
+    /// The same for a row as it is kept.
+    pub fn job_of_row(&self, row: &AllocRow) -> Option<Arc<StoredJob>> {
+        let (create_index, version) = row.job_version();
+        self.job_version(row.job(), create_index, version)
+    }
+
     /// All nodes, by id.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.values()
@@ -122,37 +169,65 @@ impl State {
         self.nodes.get(&id).cloned()
     }
 
-    /// All allocations, by id.
-    pub fn allocs(&self) -> impl Iterator<Item = &Arc<Allocation>> {
+    /// All allocations, by id, unpacked one by one.
+    pub fn allocs(&self) -> impl Iterator<Item = Arc<Allocation>> {
+        self.alloc_rows().map(unpacked)
+    }
+
+    /// One allocation, unpacked.
+    pub fn alloc(&self, id: AllocId) -> Option<Arc<Allocation>> {
+        self.allocs.get(&id).map(unpacked)
+    }
+
+    /// All allocations as they are kept, by id.
+    pub fn alloc_rows(&self) -> impl Iterator<Item = &Arc<AllocRow>> {
         self.allocs.values()
     }
 
-    /// One allocation.
-    pub fn alloc(&self, id: AllocId) -> Option<Arc<Allocation>> {
-        self.allocs.get(&id).cloned()
+    /// One allocation as it is kept.
+    pub fn alloc_row(&self, id: AllocId) -> Option<&Arc<AllocRow>> {
+        self.allocs.get(&id)
     }
 
-    /// All allocations of a job, of every version and incarnation, by id.
-    pub fn allocs_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Arc<Allocation>> + use<'a> {
-        let range = (key.clone(), AllocId(FIRST))..=(key.clone(), AllocId(LAST));
-        self.allocs_by_job.range(range).filter_map(|(_, id)| self.allocs.get(id))
+    /// All allocations of a job, of every version and incarnation, by id, unpacked one by one.
+    pub fn allocs_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = Arc<Allocation>> + use<'a> {
+        self.alloc_rows_of_job(key).map(unpacked)
     }
 
-    /// All allocations on a node, by id.
-    pub fn allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<Allocation>> {
-        let range = (node, AllocId(FIRST))..=(node, AllocId(LAST));
-        self.allocs_by_node.range(range).filter_map(|(_, id)| self.allocs.get(id))
+    /// The same as they are kept.
+    pub fn alloc_rows_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Arc<AllocRow>> + use<'a> {
+        self.allocs_by_job.rows(key)
     }
 
-    /// The allocations that hold room on a node, by id: those that have not ended at the client.
-    pub fn live_allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<Allocation>> {
-        let range = (node, AllocId(FIRST))..=(node, AllocId(LAST));
-        self.live_by_node.range(range).filter_map(|(_, id)| self.allocs.get(id))
+    /// All allocations on a node, the live ones first, unpacked one by one.
+    pub fn allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = Arc<Allocation>> {
+        self.alloc_rows_of_node(node).map(unpacked)
     }
 
-    /// The allocations whose id starts with the bits that `first` and `last` span (a prefix search), by id.
-    pub fn allocs_between(&self, first: AllocId, last: AllocId) -> impl Iterator<Item = &Arc<Allocation>> {
-        self.allocs.range(first..=last).map(|(_, alloc)| alloc)
+    /// The same as they are kept.
+    pub fn alloc_rows_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
+        self.live_by_node.rows(&node).chain(self.ended_by_node.rows(&node))
+    }
+
+    /// The allocations that hold room on a node, by id: those that have not ended at the client. Unpacked one by one.
+    pub fn live_allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = Arc<Allocation>> {
+        self.live_alloc_rows_of_node(node).map(unpacked)
+    }
+
+    /// The same as they are kept.
+    pub fn live_alloc_rows_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
+        self.live_by_node.rows(&node)
+    }
+
+    /// How many allocations are on a node, ended ones included.
+    pub fn alloc_count_of_node(&self, node: NodeId) -> usize {
+        self.live_by_node.count(&node) + self.ended_by_node.count(&node)
+    }
+
+    /// The allocations whose id starts with the bits that `first` and `last` span (a prefix search), by id, as they
+    /// are kept.
+    pub fn alloc_rows_between(&self, first: AllocId, last: AllocId) -> impl Iterator<Item = &Arc<AllocRow>> {
+        self.allocs.range(first..=last).map(|(_, row)| row)
     }
 
     /// How the planner behaves.

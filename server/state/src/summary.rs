@@ -45,7 +45,7 @@ impl State {
     }
 
     fn status_of(&self, key: &JobKey, job: &StoredJob) -> JobStatus {
-        if self.allocs_of_job(key).any(|alloc| !alloc.is_terminal()) {
+        if self.alloc_rows_of_job(key).any(|row| !row.is_terminal()) {
             return JobStatus::Running;
         }
         let lasting = job.is_template() || job.compiled.kind == JobKind::System;
@@ -71,9 +71,14 @@ impl State {
         for group in &job.compiled.groups {
             summary.summary.insert(group.name.clone(), TaskGroupSummary::default());
         }
-        for alloc in self.allocs_of_job(key).filter(|alloc| alloc.job_create_index == create_index) {
-            count(summary.summary.entry(alloc.task_group.clone()).or_default(), alloc.client_status);
-            summary.modify_index = summary.modify_index.max(alloc.modify_index);
+        for row in self.alloc_rows_of_job(key).filter(|row| row.job_version().0 == create_index) {
+            if !summary.summary.contains_key(row.task_group()) {
+                summary.summary.insert(row.task_group().to_owned(), TaskGroupSummary::default());
+            }
+            if let Some(counts) = summary.summary.get_mut(row.task_group()) {
+                count(counts, row.client_status());
+            }
+            summary.modify_index = summary.modify_index.max(row.modify_index());
         }
         let planned = self.evals_of_job(key).filter(|eval| eval.snapshot_index >= create_index);
         let latest = planned.max_by_key(|eval| (eval.snapshot_index, eval.modify_index, eval.create_index));

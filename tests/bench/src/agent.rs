@@ -35,13 +35,32 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 impl Agent {
     /// Starts an agent in an empty directory on disk.
     pub fn start() -> Result<Agent> {
-        Agent::start_in(tempfile::Builder::new().prefix("drover-bench-").tempdir_in(disk())?)
+        Agent::start_in(Agent::empty_home()?)
     }
 
     /// Starts an agent in a directory that may hold state.
     pub fn start_in(home: tempfile::TempDir) -> Result<Agent> {
+        Agent::launch(home, &["-dev"])
+    }
+
+    /// Starts a server without a node of its own in a directory that may hold state.
+    pub fn server_in(home: tempfile::TempDir) -> Result<Agent> {
+        let config = home.path().join("agent.json");
+        std::fs::write(&config, r#"{ "server": { "enabled": true } }"#)?;
+        let config = config.to_str().context("a path of plain characters")?.to_owned();
+        Agent::launch(home, &["-config", &config])
+    }
+
+    /// An empty directory on disk.
+    pub fn empty_home() -> Result<tempfile::TempDir> {
+        Ok(tempfile::Builder::new().prefix("drover-bench-").tempdir_in(disk())?)
+    }
+
+    fn launch(home: tempfile::TempDir, how: &[&str]) -> Result<Agent> {
         let mut child = Command::new(binary("drover")?)
-            .args(["agent", "-dev", "-http-port", "0", "-dns-port", "0", "-log-level", "error", "-data-dir"])
+            .arg("agent")
+            .args(how)
+            .args(["-http-port", "0", "-dns-port", "0", "-log-level", "error", "-data-dir"])
             .arg(home.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -85,7 +104,19 @@ impl Agent {
         Ok(std::mem::replace(&mut self.home, replacement))
     }
 
+    /// Ends the agent without warning and keeps its directory.
+    pub fn kill(mut self) -> Result<tempfile::TempDir> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let replacement = tempfile::tempdir()?;
+        Ok(std::mem::replace(&mut self.home, replacement))
+    }
+
     fn end(&mut self) {
+        // Once it was waited for, its id may be another's.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT);
         let since = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < Duration::from_secs(20) {

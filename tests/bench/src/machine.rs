@@ -53,6 +53,23 @@ pub fn fdatasyncs_per_second() -> Result<f64> {
     Ok(count / started.elapsed().as_secs_f64())
 }
 
+/// Memory of a process now, in MiB.
+pub fn memory_mib(pid: u32) -> Result<f64> {
+    status_mib(pid, "VmRSS:")
+}
+
+/// The most memory that a process ever had, in MiB.
+pub fn peak_memory_mib(pid: u32) -> Result<f64> {
+    status_mib(pid, "VmHWM:")
+}
+
+fn status_mib(pid: u32, name: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(name)).context("the process tells its memory")?;
+    let kib: f64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
+    Ok(kib / 1024.0)
+}
+
 /// A directory on a real disk; temporary directories may be in memory.
 pub fn disk() -> std::path::PathBuf {
     let fallback = std::path::PathBuf::from("/var/tmp");

@@ -5,6 +5,7 @@
 //! foreign CPU is repeated. Exit code 1 when a goal is missed.
 
 mod agent;
+mod baseline;
 mod dns;
 mod docker;
 mod exec;
@@ -12,6 +13,11 @@ mod figure;
 mod http;
 mod idle;
 mod machine;
+mod nodes;
+mod open_loop;
+mod planner;
+mod scale;
+mod swarm;
 mod writes;
 
 use std::process::ExitCode;
@@ -49,6 +55,20 @@ enum Bench {
     Writes,
     /// DNS answers a second over UDP for 1,000 names
     Dns,
+    /// 1,000 jobs of 1,000 copies on 5,000 simulated nodes, durable, until every node has received its allocations
+    C1m,
+    /// 2,000 jobs of 1,000 copies on 6,100 simulated nodes
+    C2m,
+    /// One evaluation of one copy on 10,000 nodes, in process
+    Eval,
+    /// One evaluation of 1,200 copies on 10,000 nodes and 75 racks, in process
+    Spread,
+    /// 780 single-copy jobs a second over HTTP at fixed times, until placed
+    OpenLoop,
+    /// 5,000 nodes registering against 10 system jobs
+    System,
+    /// A twentieth of 5,000 full nodes lost
+    NodeLoss,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +90,13 @@ fn run(cli: &Cli) -> Result<Report> {
         Bench::Idle => idle::measure(cli.smoke).await,
         Bench::Writes => writes::measure(cli.smoke).await,
         Bench::Dns => dns::measure(cli.smoke).await,
+        Bench::C1m => scale::measure(scale::C1M, cli.smoke).await,
+        Bench::C2m => scale::measure(scale::C2M, cli.smoke).await,
+        Bench::Eval => planner::eval(cli.smoke).await,
+        Bench::Spread => planner::spread(cli.smoke).await,
+        Bench::OpenLoop => open_loop::measure(cli.smoke).await,
+        Bench::System => nodes::system(cli.smoke).await,
+        Bench::NodeLoss => nodes::loss(cli.smoke).await,
     };
     let own = if matches!(cli.bench, Bench::Docker) { Own::FamilyAndEngine } else { Own::Family };
     runtime.block_on(machine::quiet_block(cli.smoke, own, measure))

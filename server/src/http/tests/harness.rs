@@ -107,7 +107,7 @@ impl Agent {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         loop {
             let state = self.server.state();
-            let updates: Vec<AllocUpdate> = state.allocs_of_node(NODE).filter_map(|alloc| observe(alloc)).collect();
+            let updates: Vec<AllocUpdate> = state.allocs_of_node(NODE).filter_map(|alloc| observe(&alloc)).collect();
             let planned = !state.evals().any(|eval| eval.status == model::evaluation::EvalStatus::Pending);
             if planned && updates.is_empty() {
                 return;

@@ -18,10 +18,10 @@ pub(super) fn observe(writer: &mut Writer<'_>, node: NodeId, updates: &[AllocUpd
         return Err(Refusal::UnknownNode(node));
     }
     for update in updates {
-        if let Some(alloc) = writer.state.allocs.get(&update.id)
-            && alloc.node_id != node
+        if let Some(row) = writer.state.alloc_row(update.id)
+            && row.node_id() != node
         {
-            return Err(Refusal::ForeignAlloc { alloc: alloc.id, owner: alloc.node_id, node });
+            return Err(Refusal::ForeignAlloc { alloc: row.id(), owner: row.node_id(), node });
         }
     }
     let mut changed = 0;
@@ -95,8 +95,8 @@ fn older_version_runs(state: &State, alloc: &Allocation) -> bool {
     if job.compiled.stopped || state.versions.range(oldest).next().is_none() {
         return false;
     }
-    let mut others = state.allocs_of_job(&alloc.job);
-    others.any(|other| !other.is_terminal() && (other.job_create_index, other.job_version) < current)
+    let mut others = state.alloc_rows_of_job(&alloc.job);
+    others.any(|other| !other.is_terminal() && other.job_version() < current)
 }
 
 /// Marks one allocation for replacement and makes the evaluation that does it.

@@ -32,20 +32,20 @@ fn is_over(state: &State, key: &JobKey, old: &impl Fn(Timestamp) -> bool) -> boo
     let submitted = state.jobs.get(key).and_then(|job| job.document.submit_time).unwrap_or(0);
     state.job_status(key) == Some(JobStatus::Dead)
         && old(Timestamp(submitted))
-        && state.allocs_of_job(key).all(|alloc| !alloc.is_live() && old(alloc.modify_time))
+        && state.alloc_rows_of_job(key).all(|row| !row.is_live() && old(row.modify_time()))
         && state.evals_of_job(key).all(|eval| eval.status.is_terminal() && old(eval.modify_time))
 }
 
 /// An ended allocation goes with its job, or when it was replaced, or when it is no longer wanted. Others stay: the
 /// planner counts on them (what a batch job has completed, what failed and waits for its replacement).
 fn collect_allocs(writer: &mut Writer<'_>, over: &BTreeSet<JobKey>, old: &impl Fn(Timestamp) -> bool) -> u64 {
-    let ended = writer.state.allocs().filter(|alloc| !alloc.is_live() && old(alloc.modify_time));
+    let ended = writer.state.alloc_rows().filter(|row| !row.is_live() && old(row.modify_time()));
     let doomed: Vec<(AllocId, JobKey)> = ended
-        .filter(|alloc| {
-            let superseded = alloc.next_allocation.is_some() || alloc.desired_status != DesiredStatus::Run;
-            superseded || over.contains(&alloc.job) || !writer.state.jobs.contains_key(&alloc.job)
+        .filter(|row| {
+            let superseded = row.next_allocation().is_some() || row.desired_status() != DesiredStatus::Run;
+            superseded || over.contains(row.job()) || !writer.state.jobs.contains_key(row.job())
         })
-        .map(|alloc| (alloc.id, alloc.job.clone()))
+        .map(|row| (row.id(), row.job().clone()))
         .collect();
     for (id, _) in &doomed {
         writer.remove_alloc(*id);
@@ -59,7 +59,7 @@ fn collect_allocs(writer: &mut Writer<'_>, over: &BTreeSet<JobKey>, old: &impl F
 
 /// An ended evaluation goes when no allocation is left that it placed.
 fn collect_evals(writer: &mut Writer<'_>, old: &impl Fn(Timestamp) -> bool) -> u64 {
-    let used: BTreeSet<EvalId> = writer.state.allocs().map(|alloc| alloc.eval_id).collect();
+    let used: BTreeSet<EvalId> = writer.state.alloc_rows().map(|row| row.eval_id()).collect();
     let candidates = writer.state.evals().filter(|eval| eval.status.is_terminal() && old(eval.modify_time));
     let doomed: Vec<EvalId> = candidates.map(|eval| eval.id).filter(|id| !used.contains(id)).collect();
     for id in &doomed {
@@ -81,7 +81,7 @@ fn collect_nodes(writer: &mut Writer<'_>, old: &impl Fn(Timestamp) -> bool) -> u
     let down = state.nodes().filter(|node| node.status == NodeStatus::Down);
     let since = |seconds: i64| Timestamp(seconds.saturating_mul(1_000_000_000));
     let doomed: Vec<NodeId> = down
-        .filter(|node| old(since(node.status_updated_at)) && state.allocs_of_node(node.id).next().is_none())
+        .filter(|node| old(since(node.status_updated_at)) && state.alloc_rows_of_node(node.id).next().is_none())
         .map(|node| node.id)
         .collect();
     for id in &doomed {

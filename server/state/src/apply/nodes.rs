@@ -98,7 +98,7 @@ pub(super) fn set_eligibility(writer: &mut Writer<'_>, id: NodeId, eligibility: 
 
 /// Evaluations for the jobs with live allocations on a node and for those that want a copy on every node.
 fn look_at_jobs(writer: &mut Writer<'_>, id: NodeId) -> Reply {
-    let here: BTreeSet<JobKey> = writer.state.live_allocs_of_node(id).map(|alloc| alloc.job.clone()).collect();
+    let here: BTreeSet<JobKey> = writer.state.live_alloc_rows_of_node(id).map(|row| row.job().clone()).collect();
     let mut jobs: BTreeMap<JobKey, Arc<StoredJob>> = BTreeMap::new();
     for key in here {
         if let Some(job) = writer.state.job(&key) {

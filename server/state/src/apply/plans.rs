@@ -57,8 +57,8 @@ impl Batch {
 
     /// Whether the leader's side of the job's allocations changed after the planner looked.
     fn is_overtaken(&self, writer: &Writer<'_>, plan: &Plan) -> bool {
-        let mut allocs = writer.state.allocs_of_job(&plan.eval.job);
-        !self.planned.contains(&plan.eval.job) && allocs.any(|alloc| alloc.alloc_modify_index > plan.base_index)
+        let mut allocs = writer.state.alloc_rows_of_job(&plan.eval.job);
+        !self.planned.contains(&plan.eval.job) && allocs.any(|row| row.alloc_modify_index() > plan.base_index)
     }
 
     /// Stops, places and updates in place. Answers which placements and updates were dropped.
@@ -143,11 +143,8 @@ impl Batch {
         if self.may_place(writer, placement).is_ok() {
             return Some(victims);
         }
-        let stored: Vec<Allocation> = victims
-            .iter()
-            .filter_map(|victim| writer.state.allocs.get(&victim.id))
-            .map(|row| (**row).clone())
-            .collect();
+        let stored = victims.iter().filter_map(|victim| writer.state.alloc_row(victim.id));
+        let stored: Vec<Allocation> = stored.map(|row| row.unpack()).collect();
         self.note(writer, &stored);
         None
     }
@@ -172,7 +169,7 @@ impl Batch {
 
     /// The stored row under a newer version of its job; none when it has ended, moved or grown too big.
     fn updated(&mut self, writer: &Writer<'_>, plan: &Plan, update: &Allocation) -> Option<Allocation> {
-        let stored = writer.state.allocs.get(&update.id)?;
+        let stored = writer.state.alloc(update.id)?;
         if stored.is_terminal() || stored.node_id != update.node_id || !is_wanted(writer, update) {
             return None;
         }
@@ -185,7 +182,7 @@ impl Batch {
             deployment_id: update.deployment_id,
             eval_id: plan.eval.id,
             alloc_modify_index: writer.index,
-            ..(**stored).clone()
+            ..(*stored).clone()
         };
         let fits = self.room(writer, alloc.node_id)?.fits(&alloc).is_ok();
         (fits && alloc.job_create_index == update.job_create_index).then_some(alloc)
@@ -204,14 +201,13 @@ fn is_wanted(writer: &Writer<'_>, alloc: &Allocation) -> bool {
 
 /// The row after a stop; none when there is nothing to change. With a follow-up evaluation it is only marked.
 fn stopped(writer: &Writer<'_>, stop: &PlannedStop) -> Option<Allocation> {
-    let stored = writer.state.allocs.get(&stop.id)?;
-    let mut alloc = (**stored).clone();
+    let mut alloc = writer.state.alloc_row(stop.id)?.unpack();
     alloc.followup_eval_id = stop.followup_eval_id;
     if stop.followup_eval_id.is_none() {
         alloc.desired_status = DesiredStatus::Stop;
         alloc.desired_description.clone_from(&stop.description);
     }
-    if let Some(status) = stop.client_status.filter(|_| stored.is_live()) {
+    if let Some(status) = stop.client_status.filter(|_| alloc.is_live()) {
         alloc.unknown_since = alloc.unknown_since.or((status == ClientStatus::Unknown).then_some(writer.at));
         alloc.client_status = status;
         alloc.client_description.clone_from(&stop.description);
@@ -222,13 +218,13 @@ fn stopped(writer: &Writer<'_>, stop: &PlannedStop) -> Option<Allocation> {
 
 /// The row of one that goes for a more important one; none when it is gone already.
 fn evicted(writer: &Writer<'_>, preemption: &Preemption) -> Option<Allocation> {
-    let stored = writer.state.allocs.get(&preemption.victim).filter(|stored| !stored.is_terminal())?;
+    let stored = writer.state.alloc_row(preemption.victim).filter(|stored| !stored.is_terminal())?;
     Some(Allocation {
         desired_status: DesiredStatus::Evict,
         desired_description: format!("Preempted by alloc ID {}", preemption.by),
         preempted_by: Some(preemption.by),
         alloc_modify_index: writer.index,
-        ..(**stored).clone()
+        ..stored.unpack()
     })
 }
 
@@ -322,7 +318,7 @@ fn requeue(writer: &mut Writer<'_>, plan: &Plan) -> Option<EvalId> {
 
 /// A purged job may still have allocations to stop.
 fn requeue_purged(writer: &mut Writer<'_>, plan: &Plan) -> Option<EvalId> {
-    let left = writer.state.allocs_of_job(&plan.eval.job).any(|alloc| !alloc.is_terminal());
+    let left = writer.state.alloc_rows_of_job(&plan.eval.job).any(|row| !row.is_terminal());
     if !left {
         return None;
     }

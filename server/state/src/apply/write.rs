@@ -9,6 +9,7 @@ use model::node::Node;
 use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
 
+use crate::alloc_row::Pool;
 use crate::command::Command;
 use crate::reply::Reply;
 use crate::row::StoredJob;
@@ -25,12 +26,21 @@ pub(super) struct Writer<'a> {
     pub at: Timestamp,
     seed: Seed,
     next_ordinal: u64,
+    pool: Pool,
     touched: Touched,
 }
 
 impl<'a> Writer<'a> {
     pub fn new(state: &'a mut State, index: u64, command: &Command) -> Writer<'a> {
-        Writer { state, index, at: command.at, seed: command.seed, next_ordinal: 0, touched: Touched::default() }
+        Writer {
+            state,
+            index,
+            at: command.at,
+            seed: command.seed,
+            next_ordinal: 0,
+            pool: Pool::default(),
+            touched: Touched::default(),
+        }
     }
 
     /// Remembers the reply for a repetition, forgets the oldest one, and hands out what was touched.
@@ -86,13 +96,14 @@ impl<'a> Writer<'a> {
     pub fn put_node(&mut self, mut node: Node) {
         node.modify_index = self.index;
         self.touched.nodes.insert(node.id);
-        self.state.nodes.insert(node.id, Arc::new(node));
+        self.state.store_node(Arc::new(node));
         self.touch(Table::Nodes);
     }
 
     /// Removes a node.
     pub fn remove_node(&mut self, id: NodeId) {
         if self.state.nodes.remove(&id).is_some() {
+            self.state.homes.remove(&id);
             self.touch(Table::Nodes);
             self.touched.nodes.insert(id);
         }
@@ -102,33 +113,27 @@ impl<'a> Writer<'a> {
     pub fn put_alloc(&mut self, mut alloc: Allocation) {
         alloc.modify_index = self.index;
         alloc.modify_time = self.at;
-        self.note_alloc(&alloc);
-        let state = &mut *self.state;
-        state.allocs_by_job.insert((alloc.job.clone(), alloc.id));
-        state.allocs_by_node.insert((alloc.node_id, alloc.id));
-        if alloc.is_live() {
-            state.live_by_node.insert((alloc.node_id, alloc.id));
-        } else {
-            state.live_by_node.remove(&(alloc.node_id, alloc.id));
-        }
-        state.allocs.insert(alloc.id, Arc::new(alloc));
+        self.note_alloc(alloc.id, alloc.node_id, &alloc.job);
+        self.state.store_alloc(alloc, &mut self.pool);
     }
 
     /// Removes an allocation.
     pub fn remove_alloc(&mut self, id: AllocId) {
-        let Some(alloc) = self.state.allocs.remove(&id) else { return };
-        self.note_alloc(&alloc);
+        let Some(row) = self.state.allocs.remove(&id) else { return };
+        self.note_alloc(id, row.node_id(), row.job());
         let state = &mut *self.state;
-        state.allocs_by_job.remove(&(alloc.job.clone(), id));
-        state.allocs_by_node.remove(&(alloc.node_id, id));
-        state.live_by_node.remove(&(alloc.node_id, id));
+        state.allocs_by_job.remove(row.job(), id);
+        state.live_by_node.remove(&row.node_id(), id);
+        state.ended_by_node.remove(&row.node_id(), id);
     }
 
-    fn note_alloc(&mut self, alloc: &Allocation) {
+    fn note_alloc(&mut self, id: AllocId, node: NodeId, job: &JobKey) {
         self.touch(Table::Allocs);
-        self.touched.allocs.insert(alloc.id);
-        self.touched.nodes.insert(alloc.node_id);
-        self.touched.jobs.insert(alloc.job.clone());
+        self.touched.allocs.insert(id);
+        self.touched.nodes.insert(node);
+        if !self.touched.jobs.contains(job) {
+            self.touched.jobs.insert(job.clone());
+        }
     }
 
     /// Stores an evaluation.
@@ -170,7 +175,7 @@ impl<'a> Writer<'a> {
             return;
         }
         let run: std::collections::BTreeSet<(u64, u64)> =
-            self.state.allocs_of_job(key).map(|alloc| (alloc.job_create_index, alloc.job_version)).collect();
+            self.state.alloc_rows_of_job(key).map(|row| row.job_version()).collect();
         for (create, version) in stored {
             let latest = current == Some(create) && kept.contains(&version);
             if !latest && !run.contains(&(create, version)) {

@@ -8,5 +8,6 @@ mod nodes;
 mod plans;
 mod preemption;
 mod random;
+mod rows;
 mod scheduling;
 mod snapshot;

@@ -59,7 +59,7 @@ fn careless_plan(state: &State, roll: Roll, serial: u128) -> Option<Plan> {
         let update = state.allocs_of_job(&eval.job).next()?;
         let grown = grant(i64::from(roll.1), 8000 + u16::from(roll.2 % 4));
         let version = job.compiled.version;
-        plan.in_place.push(Allocation { job_version: version, grant: grown, ..(**update).clone() });
+        plan.in_place.push(Allocation { job_version: version, grant: grown, ..(*update).clone() });
     }
     Some(plan)
 }

@@ -22,7 +22,7 @@ pub(super) fn check(world: &World) -> Vec<String> {
         }
     }
     for alloc in state.allocs().filter(|alloc| alloc.is_live() && !alloc.is_terminal()) {
-        processes_run(world, state, alloc, &mut found);
+        processes_run(world, state, &alloc, &mut found);
     }
     for alloc in state.allocs().filter(|alloc| alloc.is_live() && alloc.is_terminal()) {
         let on = alloc.node_id.0;
@@ -53,7 +53,7 @@ fn group_holds(state: &State, job: &CompiledJob, group: &CompiledGroup, found: &
         return every_node_has_one(state, job, group, &own, found);
     }
     // A new version of a batch job runs again.
-    let done = |alloc: &&&std::sync::Arc<Allocation>| {
+    let done = |alloc: &&std::sync::Arc<Allocation>| {
         alloc.client_status == ClientStatus::Complete
             && alloc.index() < Some(group.count)
             && alloc.job_version == job.version
@@ -65,7 +65,7 @@ fn group_holds(state: &State, job: &CompiledJob, group: &CompiledGroup, found: &
     // policy allows are tried at a time, and none any more once a new one has not become healthy in time.
     let (old, missing) = (live - current, (group.count as usize).saturating_sub(current + done));
     let waits = queued > 0 && queued <= missing && queued + old >= missing;
-    let disproved = |alloc: &&std::sync::Arc<Allocation>| {
+    let disproved = |alloc: &std::sync::Arc<Allocation>| {
         let unhealthy = alloc.health.as_ref().is_some_and(|health| !health.healthy);
         alloc.job_version == job.version && !alloc.is_terminal() && unhealthy
     };
@@ -87,13 +87,13 @@ fn every_node_has_one(
     state: &State,
     job: &CompiledJob,
     group: &CompiledGroup,
-    own: &[&std::sync::Arc<Allocation>],
+    own: &[std::sync::Arc<Allocation>],
     found: &mut Vec<String>,
 ) {
     for node in state.nodes() {
         let here = own.iter().filter(|alloc| alloc.node_id == node.id && !alloc.is_terminal()).count();
         // A failed copy has used up its restarts; a system job tries anew only when something else happens to it.
-        let failed = |alloc: &&&std::sync::Arc<Allocation>| {
+        let failed = |alloc: &&std::sync::Arc<Allocation>| {
             alloc.client_status == ClientStatus::Failed && alloc.desired_status == DesiredStatus::Run
         };
         let gave_up = own.iter().filter(|alloc| alloc.node_id == node.id).any(|alloc| failed(&alloc));
@@ -126,7 +126,8 @@ fn has_room(state: &State, node: &Node, group: &CompiledGroup) -> bool {
     let range = node.node_resources.min_dynamic_port..=node.node_resources.max_dynamic_port;
     let taken: std::collections::BTreeSet<i64> = state
         .live_allocs_of_node(node.id)
-        .flat_map(|alloc| alloc.grant.ports.iter().map(|port| i64::from(port.value)))
+        .flat_map(|alloc| alloc.grant.ports.clone())
+        .map(|port| i64::from(port.value))
         .collect();
     let free = range.filter(|port| !taken.contains(port)).count();
     node.is_schedulable() && free >= dynamic && Room::of(state, node).fits(&probe).is_ok()

@@ -1,0 +1,172 @@
+//! The planner alone, in process: one evaluation of one copy on 10,000 nodes, and one of 1,200 copies with a spread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use model::id::Seed;
+use model::job::Job;
+use model::node::Node;
+use model::time::Timestamp;
+use serde_json::{Value, json};
+use server::leader::planner::Planner;
+use state::{Command, Op, State, Touched};
+
+use crate::figure::{Goal, Report, quantile};
+use crate::swarm::{Shape, node};
+
+const NODES: usize = 10_000;
+/// Single-copy jobs that are evaluated and measured.
+const SAMPLES: usize = 4_000;
+/// Copies of the job with a spread.
+const SPREAD: usize = 1_200;
+
+/// A state and its planner in one process, without log or network.
+pub struct Cluster {
+    pub state: State,
+    pub planner: Planner,
+    commands: u128,
+}
+
+impl Cluster {
+    /// Of these nodes.
+    pub fn of(nodes: impl Iterator<Item = Node>) -> Cluster {
+        let mut cluster = Cluster { state: State::new(), planner: Planner::default(), commands: 0 };
+        for node in nodes {
+            cluster.write(Op::RegisterNode { node: Box::new(node) });
+        }
+        cluster.planner = Planner::of(&cluster.state);
+        cluster
+    }
+
+    /// Applies one command.
+    pub fn write(&mut self, op: Op) -> Touched {
+        self.commands += 1;
+        let command = Command { at: Timestamp(self.commands as i64), seed: Seed(self.commands), op };
+        self.state.apply(self.state.index() + 1, &command).touched
+    }
+
+    /// Registers a job and tells the planner.
+    pub fn register(&mut self, body: &Value) -> Result<()> {
+        let mut job: Job = serde_json::from_value(body["Job"].clone()).context("a job")?;
+        job.canonicalise();
+        let op = Op::RegisterJob { job: Box::new(job), submission: None, enforce: None, eval_priority: 0 };
+        let touched = self.write(op);
+        self.planner.absorb(&self.state, &touched);
+        Ok(())
+    }
+
+    /// Plans and applies one round; how long planning took, and how many copies it placed.
+    pub fn round(&mut self) -> (Duration, usize) {
+        let began = Instant::now();
+        let round = self.planner.plan(&self.state, Timestamp(self.commands as i64), Seed(self.commands ^ 7 << 64));
+        let took = began.elapsed();
+        let receipt = round.receipt();
+        let placed = round.plans.iter().map(|plan| plan.placements.len()).sum();
+        let touched = self.write(Op::ApplyPlans { plans: round.plans });
+        self.planner.committed(&self.state, &receipt);
+        self.planner.absorb(&self.state, &touched);
+        (took, placed)
+    }
+}
+
+/// Nodes of four sizes in ten datacenters and 75 racks.
+fn mixed_nodes(count: usize) -> impl Iterator<Item = Node> {
+    (0..count).map(|number| {
+        let times = [1, 2, 4, 8][number * 7 % 4];
+        let shape = Shape { cpu: 8_000 * times, memory: 16_384 * times, disk: 400_000 };
+        let mut node = node(number, shape);
+        node.attributes.insert("unique.hostname".to_owned(), format!("host-{number}"));
+        node.attributes.insert("cpu.arch".to_owned(), if number % 5 == 0 { "arm64" } else { "amd64" }.to_owned());
+        node.attributes.insert("os.version".to_owned(), format!("{}.{}", 10 + number % 3, number % 4));
+        node
+    })
+}
+
+/// A job of one of twelve sizes and four sets of constraints.
+fn mixed_job(number: usize, copies: usize) -> Value {
+    let size = number % 12 + 1;
+    let constraints = [
+        json!([]),
+        json!([{ "LTarget": "${attr.cpu.arch}", "RTarget": "amd64", "Operand": "=" }]),
+        json!([{ "LTarget": "${attr.os.version}", "RTarget": ">= 11", "Operand": "version" }]),
+        json!([{ "LTarget": "${meta.rack}", "RTarget": "r[0-4].*", "Operand": "regexp" }]),
+    ];
+    json!({ "Job": { "ID": format!("mixed-{number}"), "Type": "service", "Datacenters": ["*"],
+        "Constraints": constraints[number / 12 % 4], "TaskGroups": [{
+        "Name": "g", "Count": copies, "EphemeralDisk": { "SizeMB": 20 },
+        "Tasks": [{ "Name": "t", "Driver": "mock", "Resources": { "CPU": 100 * size, "MemoryMB": 1_500 / size } }],
+    }]}})
+}
+
+/// One evaluation of one copy among 10,000 nodes that are half full.
+pub async fn eval(smoke: bool) -> Result<Report> {
+    let (nodes, fill, samples) = if smoke { (200, 10, 50) } else { (NODES, 480, SAMPLES) };
+    let mut cluster = Cluster::of(mixed_nodes(nodes));
+    for number in 0..fill {
+        cluster.register(&mixed_job(number, nodes / 20))?;
+        cluster.round();
+    }
+    let mut times = Vec::new();
+    for number in 0..samples {
+        cluster.register(&mixed_job(fill + number, 1))?;
+        let (took, placed) = cluster.round();
+        ensure!(placed == 1, "job {number} was not placed");
+        times.push(took.as_secs_f64() * 1e3);
+    }
+    let mut report = Report::default();
+    let scan = scan_millis(&cluster.state);
+    let name = format!("one copy on {nodes} nodes");
+    report.add(format!("{name}, p50"), quantile(&mut times, 0.5), "ms", Goal::None, Some(scan));
+    report.add(format!("{name}, p99"), quantile(&mut times, 0.99), "ms", Goal::AtMost(1.0), Some(scan));
+    report.add(format!("{name}, highest"), quantile(&mut times, 1.0), "ms", Goal::None, Some(scan));
+    Ok(report)
+}
+
+/// The baseline: one plain pass over the nodes as objects, checking one constraint and computing one score each.
+fn scan_millis(state: &State) -> f64 {
+    let nodes: Vec<Arc<Node>> = state.nodes().cloned().collect();
+    let began = Instant::now();
+    let score = |node: &Node| {
+        let fits = node.attributes.get("cpu.arch").is_some_and(|arch| arch == "amd64") && node.is_schedulable();
+        let used: i64 = state.live_alloc_rows_of_node(node.id).map(|row| row.grant_without_ports().cpu()).sum();
+        let free = 1.0 - used as f64 / node.node_resources.cpu.cpu_shares as f64;
+        fits.then(|| 20.0 - 10f64.powf(free) - 10f64.powf(free))
+    };
+    let best = nodes.iter().filter_map(|node| score(node)).fold(f64::NEG_INFINITY, f64::max);
+    std::hint::black_box(best);
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// One evaluation of 1,200 copies spread over 75 racks, beside the same without a spread.
+pub async fn spread(smoke: bool) -> Result<Report> {
+    let (nodes, copies, rounds) = if smoke { (300, 60, 2) } else { (NODES, SPREAD, 7) };
+    let mut cluster =
+        Cluster::of((0..nodes).map(|number| node(number, Shape { cpu: 14_000, memory: 32_000, disk: 100_000 })));
+    let (mut plain, mut spread) = (Vec::new(), Vec::new());
+    for number in 0..rounds {
+        for (times, with_spread) in [(&mut plain, false), (&mut spread, true)] {
+            let mut body = crate::scale::job(&format!("spread-{number}-{with_spread}"), "service", copies);
+            if with_spread {
+                body["Job"]["Spreads"] = json!([{ "Attribute": "${meta.rack}", "Weight": 50 }]);
+            }
+            cluster.register(&body)?;
+            let (took, placed) = cluster.round();
+            ensure!(placed == copies, "{placed} of {copies} were placed");
+            times.push(took.as_secs_f64() * 1e3);
+        }
+    }
+    let mut report = Report::default();
+    let name = format!("{copies} copies on {nodes} nodes");
+    let without = quantile(&mut plain, 0.5);
+    report.add(
+        format!("{name}, 75 racks, spread"),
+        quantile(&mut spread, 0.5),
+        "ms",
+        Goal::AtMost(100.0),
+        Some(without),
+    );
+    report.add(format!("{name}, no spread"), without, "ms", Goal::None, None);
+    report.add("the slowest with a spread", quantile(&mut spread, 1.0), "ms", Goal::None, None);
+    Ok(report)
+}
