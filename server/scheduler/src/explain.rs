@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::feasible::Rejection;
 use crate::overlay::Shortage;
+use crate::score::Parts;
 use crate::select::{Picker, State};
 use crate::table::Room;
 
@@ -25,35 +26,36 @@ pub(crate) fn metric(picker: &Picker<'_, '_, '_>, only: Option<usize>) -> AllocM
     let mut metric = AllocMetric { node_pool: picker.job.node_pool.clone(), ..AllocMetric::default() };
     let mut tally = Tally::default();
     let mut fits = Vec::new();
-    for (slot, state) in picker.states.iter().enumerate() {
-        let node = table.info(slot);
-        if node.schedulable && picker.rules.is_in_pool(node) {
-            metric.nodes_in_pool += 1;
-            if picker.rules.concerns(node) {
-                *metric.nodes_available.entry(node.datacenter.clone()).or_insert(0) += 1;
-            }
+    let (in_pool, available) = picker.surroundings();
+    (metric.nodes_in_pool, metric.nodes_available) = (in_pool, available.clone());
+    let mut note = |slot: usize, state: &State| match state {
+        State::Apart => {}
+        State::Rejected(rejection) => tally.reject(picker, slot, rejection),
+        State::Short(shortage) => tally.exhaust(&table.info(slot).class, shortage),
+        State::Fit(parts) => {
+            let parts = picker.with_spread(slot, parts);
+            fits.push((parts.norm(), slot, parts));
         }
-        if only.is_some_and(|only| only != slot) {
-            continue;
-        }
-        match state {
-            State::Apart => {}
-            State::Rejected(rejection) => tally.reject(picker, slot, rejection),
-            State::Short(shortage) => tally.exhaust(&node.class, shortage),
-            State::Fit(parts) => fits.push((slot, parts)),
-        }
+    };
+    match only {
+        Some(slot) => note(slot, picker.states.get(slot)),
+        None => picker.states.iter().enumerate().for_each(|(slot, state)| note(slot, state)),
     }
+    tally.name_reasons(picker);
     metric.nodes_filtered = tally.filtered;
     metric.nodes_exhausted = tally.exhausted;
     metric.nodes_evaluated = tally.filtered + tally.exhausted + fits.len() as u64;
-    fits.sort_by(|(left_slot, left), (right_slot, right)| {
-        right.norm().total_cmp(&left.norm()).then(left_slot.cmp(right_slot))
-    });
-    fits.truncate(LISTED);
-    let scores = fits.iter().map(|(slot, parts)| NodeScoreMeta {
+    let order =
+        |left: &(f64, usize, Parts), right: &(f64, usize, Parts)| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1));
+    if fits.len() > LISTED {
+        fits.select_nth_unstable_by(LISTED, order);
+        fits.truncate(LISTED);
+    }
+    fits.sort_by(order);
+    let scores = fits.iter().map(|(norm, slot, parts)| NodeScoreMeta {
         node_id: table.info(*slot).id,
         scores: parts.named(picker.job.kind.is_system()),
-        norm_score: parts.norm(),
+        norm_score: *norm,
     });
     metric.score_meta_data = Some(scores.collect::<Vec<_>>()).filter(|scores| !scores.is_empty());
     if metric.score_meta_data.is_none() {
@@ -82,32 +84,49 @@ struct Tally {
 impl Tally {
     fn reject(&mut self, picker: &Picker<'_, '_, '_>, slot: usize, rejection: &Rejection) {
         let table = picker.overlay.table;
-        let key = match rejection {
-            Rejection::Constraint(position) => picker.rules.rules[*position].text.clone(),
-            Rejection::Driver => "missing drivers".to_owned(),
-            Rejection::Device => "missing devices".to_owned(),
-            Rejection::Network => "missing network".to_owned(),
-            Rejection::HostNetwork(position) => {
-                let port = &picker.group.ports[*position];
-                format!("missing host network {:?} for port {:?}", port.host_network, port.label)
-            }
-            Rejection::Volume => "missing compatible host volumes".to_owned(),
-            Rejection::DistinctHosts => "distinct_hosts".to_owned(),
-            Rejection::DistinctProperty(position) => {
-                picker.distinct.key(*position, table, slot, &picker.property_counts)
-            }
-        };
+        if let Rejection::DistinctProperty(position) = rejection {
+            // Its reason depends on the node.
+            let key = picker.distinct.key(*position, table, slot, &picker.property_counts);
+            *self.reasons.entry(key).or_insert(0) += 1;
+        }
         self.filtered += 1;
-        *self.reasons.entry(key).or_insert(0) += 1;
         *self.rejections.entry(rejection.clone()).or_insert(0) += 1;
         count_class(&mut self.classes_filtered, &table.info(slot).class);
     }
 
+    /// Puts the reasons into words, each once.
+    fn name_reasons(&mut self, picker: &Picker<'_, '_, '_>) {
+        let named = self.rejections.iter().filter_map(|(rejection, count)| Some((reason(picker, rejection)?, *count)));
+        for (reason, count) in named {
+            *self.reasons.entry(reason).or_insert(0) += count;
+        }
+    }
+
     fn exhaust(&mut self, class: &str, shortage: &Shortage) {
         self.exhausted += 1;
-        *self.dimensions.entry(shortage.clone()).or_insert(0) += 1;
+        match self.dimensions.get_mut(shortage) {
+            Some(count) => *count += 1,
+            None => drop(self.dimensions.insert(shortage.clone(), 1)),
+        }
         count_class(&mut self.classes_exhausted, class);
     }
+}
+
+/// The words under which a rejection is counted; none for those that depend on the node.
+fn reason(picker: &Picker<'_, '_, '_>, rejection: &Rejection) -> Option<String> {
+    Some(match rejection {
+        Rejection::Constraint(position) => picker.rules.rules[*position].text.clone(),
+        Rejection::Driver => "missing drivers".to_owned(),
+        Rejection::Device => "missing devices".to_owned(),
+        Rejection::Network => "missing network".to_owned(),
+        Rejection::HostNetwork(position) => {
+            let port = &picker.group.ports[*position];
+            format!("missing host network {:?} for port {:?}", port.host_network, port.label)
+        }
+        Rejection::Volume => "missing compatible host volumes".to_owned(),
+        Rejection::DistinctHosts => "distinct_hosts".to_owned(),
+        Rejection::DistinctProperty(_) => return None,
+    })
 }
 
 fn count_class(counts: &mut Counts<String>, class: &str) {

@@ -8,6 +8,7 @@ pub mod blocked;
 mod exclusive;
 mod explain;
 mod feasible;
+mod memo;
 mod overlay;
 mod plan;
 pub mod planted;
@@ -19,6 +20,7 @@ mod score;
 mod select;
 mod system;
 mod table;
+mod tournament;
 mod usage;
 mod view;
 

@@ -131,6 +131,11 @@ impl<'a> Overlay<'a> {
         self.deltas.entry(slot).or_insert_with(|| Overlay::fresh(table, slot))
     }
 
+    /// Nodes that the plan has changed so far.
+    pub fn changed(&self) -> impl Iterator<Item = usize> {
+        self.deltas.keys().copied()
+    }
+
     /// The plan stops `id`.
     pub fn stop(&mut self, id: AllocId) -> Option<usize> {
         let holding = self.table.holding(id)?;

@@ -1,6 +1,6 @@
 //! Chooses the best node for copies of one group: every node is checked and scored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::compiled::{CompiledGroup, CompiledJob};
@@ -12,12 +12,14 @@ use model::scheduling::SchedulerConfiguration;
 use crate::explain;
 use crate::feasible::distinct::Distinct;
 use crate::feasible::{Rejection, Rules, exclusive_volumes};
+use crate::memo::{Findings, Signature};
 use crate::overlay::{Ask, Given, Overlay, Shortage};
 use crate::preempt::{self, Victims};
 use crate::score::affinity::Affinities;
 use crate::score::spread::Spreads;
 use crate::score::{Parts, anti_affinity, fit};
-use crate::table::Room;
+use crate::table::{NodeTable, Room};
+use crate::tournament::{Key, Tournament};
 use crate::usage::Usage;
 use crate::view::{JobView, Neighbour};
 
@@ -60,6 +62,113 @@ pub(crate) struct Pick {
     pub metrics: Option<Arc<AllocMetric>>,
 }
 
+/// What is known of every node: what was found before any copy was placed, and what has changed since.
+pub(crate) struct States {
+    found: Arc<Findings>,
+    changed: BTreeMap<usize, State>,
+    /// In place of both, when every copy changes every node.
+    all: Option<Vec<State>>,
+}
+
+impl States {
+    /// Of one node.
+    pub fn get(&self, slot: usize) -> &State {
+        match &self.all {
+            Some(all) => &all[slot],
+            None => self.changed.get(&slot).unwrap_or_else(|| &self.found.states[slot]),
+        }
+    }
+
+    /// Of every node, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &State> {
+        let mut changed = self.changed.iter().peekable();
+        let states = self.all.as_ref().unwrap_or(&self.found.states);
+        states.iter().enumerate().map(move |(slot, state)| match changed.next_if(|(next, _)| **next == slot) {
+            Some((_, state)) => state,
+            None => state,
+        })
+    }
+
+    fn put(&mut self, slot: usize, state: State) -> State {
+        if let Some(all) = &mut self.all {
+            return std::mem::replace(&mut all[slot], state);
+        }
+        self.changed.insert(slot, state).unwrap_or_else(|| self.found.states[slot].clone())
+    }
+}
+
+impl State {
+    /// What the node is compared by, if it can be chosen.
+    pub fn key(&self) -> Option<Key> {
+        match self {
+            State::Fit(parts) => Some(parts.key()),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that decides what a copy finds on a node, but for other copies of the job.
+struct Eye<'a, 'e> {
+    rules: &'e Rules<'a>,
+    ask: &'e Ask<'a>,
+    affinities: Option<&'e Affinities>,
+    config: &'a SchedulerConfiguration,
+}
+
+impl Eye<'_, '_> {
+    /// Whether the node itself may run a copy.
+    fn admit(&self, table: &NodeTable, slot: usize) -> Result<(), State> {
+        let node = table.info(slot);
+        if !node.schedulable || !self.rules.concerns(node) {
+            return Err(State::Apart);
+        }
+        self.rules.check(node).map_err(State::Rejected)
+    }
+
+    /// Whether a copy fits as the plan stands, and how well.
+    fn fit(&self, overlay: &Overlay<'_>, slot: usize) -> State {
+        if let Err(shortage) = overlay.fit(slot, self.ask) {
+            return State::Short(shortage);
+        }
+        let devices = overlay.device_score(slot, self.ask);
+        State::Fit(Parts { devices, ..self.parts(overlay, slot, Room::default()) })
+    }
+
+    /// The score of a node on which `freed` becomes free.
+    fn parts(&self, overlay: &Overlay<'_>, slot: usize, freed: Room) -> Parts {
+        let table = overlay.table;
+        let node = table.info(slot);
+        let free = overlay.room_in_the_end(slot).plus(freed).minus(self.ask.room(node.core_mhz));
+        let (fit, balance) = fit::score(self.config.scheduler_algorithm, table.capacity(slot), free);
+        Parts { fit, balance, affinity: self.affinities.map(|affinities| affinities.score(node)), ..Parts::default() }
+    }
+}
+
+/// Spread blocks with the cell of each node: nodes of one cell have the same value in every block.
+struct Cells {
+    spreads: Spreads,
+    of_node: Vec<usize>,
+    values: Vec<Vec<Option<usize>>>,
+}
+
+impl Cells {
+    fn of(spreads: Spreads, count: usize) -> Cells {
+        let mut known: BTreeMap<Vec<Option<usize>>, usize> = BTreeMap::new();
+        let mut values = Vec::new();
+        let cell = |slot| {
+            let of_node = spreads.values_of(slot);
+            if let Some(cell) = known.get(&of_node) {
+                return *cell;
+            }
+            values.push(of_node.clone());
+            known.insert(of_node, values.len() - 1);
+            values.len() - 1
+        };
+        let of_node = (0..count).map(cell).collect();
+        Cells { spreads, of_node, values }
+    }
+}
+
 /// Places copies of one group, one after the other.
 pub(crate) struct Picker<'a, 'o, 't> {
     pub overlay: &'o mut Overlay<'t>,
@@ -70,12 +179,10 @@ pub(crate) struct Picker<'a, 'o, 't> {
     pub rules: Rules<'a>,
     pub distinct: Distinct,
     pub property_counts: Vec<BTreeMap<String, u64>>,
-    affinity: Option<Vec<f64>>,
-    spreads: Option<Spreads>,
-    /// What the node alone decides, once per group.
-    fixed: Vec<Result<(), State>>,
-    pub states: Vec<State>,
-    norms: Vec<f64>,
+    pub states: States,
+    affinities: Option<Affinities>,
+    cells: Option<Cells>,
+    tournament: Tournament,
     start: usize,
     seed: Seed,
     picks: u64,
@@ -86,7 +193,7 @@ pub(crate) struct Picker<'a, 'o, 't> {
 }
 
 impl<'a, 'o, 't> Picker<'a, 'o, 't> {
-    /// Looks at every node once.
+    /// Looks at every node once, unless it is known what will be found.
     pub fn new(
         overlay: &'o mut Overlay<'t>,
         usage: &'o mut Usage,
@@ -98,54 +205,83 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     ) -> Picker<'a, 'o, 't> {
         let table = overlay.table;
         let rules = Rules::of(job, group);
-        let fixed = table.infos().iter().map(|node| {
-            if !node.schedulable || !rules.concerns(node) {
-                return Err(State::Apart);
+        let distinct = Distinct::of(job, group, document);
+        let system = job.kind.is_system();
+        let affinities = if system { None } else { Affinities::of(&group.affinities) };
+        let spreads = if system { None } else { Spreads::of(group, table) };
+        let cells = spreads.map(|spreads| Cells::of(spreads, table.len()));
+        let mut ask = Ask::of(group);
+        ask.exclusive.volumes = exclusive_volumes(group, 0);
+        let each_copy_differs = distinct.reaches_across_nodes() || rules.depends_on_copy();
+        let untouched = Overlay::new(table);
+        let eye = Eye { rules: &rules, ask: &ask, affinities: affinities.as_ref(), config: view.config };
+        let look = |slot| eye.admit(table, slot).err().unwrap_or_else(|| eye.fit(&untouched, slot));
+        let found = match each_copy_differs {
+            true => Arc::new(Findings::of(table, &rules, look)),
+            false => {
+                let signature = Signature::of(job, group, view.config.scheduler_algorithm);
+                table.memo().findings(table, signature, &rules, look)
             }
-            rules.check(node).map_err(State::Rejected)
-        });
-        let fixed: Vec<_> = fixed.collect();
-        let affinities = if job.kind.is_system() { None } else { Affinities::of(&group.affinities) };
-        let affinity = affinities.map(|a| table.infos().iter().map(|node| a.score(node)).collect());
+        };
+        let mut tournament = found.tournament.clone();
+        if let Some(cells) = &cells {
+            tournament = Tournament::new(table.len(), cells.values.len(), |slot| cells.of_node[slot]);
+            tournament.fill(|slot| found.states[slot].key());
+        }
+        let all = each_copy_differs.then(|| found.states.clone());
         let mut picker = Picker {
-            ask: Ask::of(group),
-            distinct: Distinct::of(job, group, document),
+            ask,
+            distinct,
             property_counts: Vec::new(),
-            affinity,
-            spreads: if job.kind.is_system() { None } else { Spreads::of(group, table) },
-            states: vec![State::Apart; table.len()],
-            norms: vec![f64::NEG_INFINITY; table.len()],
+            states: States { found, changed: BTreeMap::new(), all },
+            affinities,
+            cells,
+            tournament,
             start: if table.is_empty() { 0 } else { (seed.uuid(1) % table.len() as u128) as usize },
             overlay,
             usage,
             job,
             group,
             rules,
-            fixed,
             seed,
             picks: 0,
             config: view.config,
             neighbours: view.neighbours,
             copy: None,
         };
-        picker.ask.exclusive.volumes = exclusive_volumes(group, 0);
         picker.recount();
-        picker.refresh_all();
+        picker.refresh_changed();
         picker
+    }
+
+    /// Ready nodes of the job's pool, and of its datacenters by datacenter.
+    pub fn surroundings(&self) -> (u64, &BTreeMap<String, u64>) {
+        (self.states.found.in_pool, &self.states.found.available)
     }
 
     fn recount(&mut self) {
         let table = self.overlay.table;
         self.property_counts = self.distinct.count(table, self.usage, &self.group.name);
-        if let Some(spreads) = &mut self.spreads {
-            spreads.recount(self.usage, &self.group.name);
+        if let Some(cells) = &mut self.cells {
+            cells.spreads.recount(self.usage, &self.group.name);
         }
     }
 
     fn refresh_all(&mut self) {
-        for slot in 0..self.states.len() {
+        for slot in 0..self.overlay.table.len() {
             self.refresh(slot);
         }
+    }
+
+    /// Looks again where the plan or copies of the job change what was found before.
+    fn refresh_changed(&mut self) {
+        if self.states.all.is_some() {
+            self.refresh_all();
+            return;
+        }
+        let copies = self.usage.by_node(None).map(|(slot, _)| slot);
+        let changed: BTreeSet<usize> = self.overlay.changed().chain(copies).collect();
+        changed.into_iter().for_each(|slot| self.refresh(slot));
     }
 
     fn refresh(&mut self, slot: usize) {
@@ -153,12 +289,17 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         self.set_state(slot, state);
     }
 
+    fn eye(&self) -> Eye<'a, '_> {
+        Eye { rules: &self.rules, ask: &self.ask, affinities: self.affinities.as_ref(), config: self.config }
+    }
+
     /// Checks and scores one node as the plan stands.
     fn examine(&self, slot: usize) -> State {
-        if let Err(state) = &self.fixed[slot] {
-            return state.clone();
-        }
         let table = self.overlay.table;
+        let eye = self.eye();
+        if let Err(state) = eye.admit(table, slot) {
+            return state;
+        }
         let group = &self.group.name;
         if let Err(rejection) = self.distinct.check(table, slot, self.usage, group, &self.property_counts) {
             return State::Rejected(rejection);
@@ -168,31 +309,24 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         {
             return State::Rejected(rejection);
         }
-        if let Err(shortage) = self.overlay.fit(slot, &self.ask) {
-            return State::Short(shortage);
+        match eye.fit(self.overlay, slot) {
+            State::Fit(parts) => State::Fit(self.beside_others(slot, parts)),
+            other => other,
         }
-        let devices = self.overlay.device_score(slot, &self.ask);
-        State::Fit(Parts { devices, ..self.parts(slot, Room::default()) })
     }
 
-    /// The score of a node on which `freed` becomes free.
-    fn parts(&self, slot: usize, freed: Room) -> Parts {
-        let table = self.overlay.table;
-        let ask = self.ask.room(table.info(slot).core_mhz);
-        let free = self.overlay.room_in_the_end(slot).plus(freed).minus(ask);
-        let (fit, balance) = fit::score(self.config.scheduler_algorithm, table.capacity(slot), free);
-        let others = self.usage.on_node(slot, Some(&self.group.name));
-        let system = self.job.kind.is_system();
-        Parts {
-            fit,
-            balance,
-            devices: None,
-            preemption: None,
-            anti_affinity: if system { 0.0 } else { anti_affinity(others, self.group.count) },
-            reschedule_penalty: 0.0,
-            affinity: self.affinity.as_ref().map(|scores| scores[slot]),
-            spread: self.spreads.as_ref().map_or(0.0, |spreads| spreads.score(slot)),
+    /// With what copies of the same group on the node do to its score.
+    fn beside_others(&self, slot: usize, parts: Parts) -> Parts {
+        if self.job.kind.is_system() {
+            return parts;
         }
+        let others = self.usage.on_node(slot, Some(&self.group.name));
+        Parts { anti_affinity: anti_affinity(others, self.group.count), ..parts }
+    }
+
+    /// The node's parts with its spread score, which changes with every copy.
+    pub fn with_spread(&self, slot: usize, parts: &Parts) -> Parts {
+        Parts { spread: self.cells.as_ref().map_or(0.0, |cells| cells.spreads.score(slot)), ..*parts }
     }
 
     /// Looks at every node anew when what it must have depends on the copy.
@@ -208,7 +342,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     pub fn release(&mut self, id: AllocId) {
         let Some(slot) = self.overlay.stop(id) else { return };
         self.usage.remove(slot, &self.group.name);
-        self.changed(slot);
+        self.changed(slot, false);
     }
 
     /// The allocation is not replaced after all.
@@ -218,22 +352,20 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         };
         self.overlay.keep(id);
         self.usage.add(slot, &self.group.name);
-        self.changed(slot);
+        self.changed(slot, true);
     }
 
-    fn changed(&mut self, slot: usize) {
-        self.recount();
-        if self.distinct.reaches_across_nodes() {
-            self.refresh_all();
-            return;
+    /// One copy of the group came to the node, or left it.
+    fn changed(&mut self, slot: usize, more: bool) {
+        if let Some(cells) = &mut self.cells {
+            cells.spreads.moved(slot, more);
         }
-        self.refresh(slot);
-        let Some(spreads) = &self.spreads else { return };
-        for (slot, state) in self.states.iter_mut().enumerate() {
-            if let State::Fit(parts) = state {
-                parts.spread = spreads.score(slot);
-                self.norms[slot] = parts.norm();
-            }
+        if self.distinct.reaches_across_nodes() {
+            let table = self.overlay.table;
+            self.property_counts = self.distinct.count(table, self.usage, &self.group.name);
+            self.refresh_all();
+        } else {
+            self.refresh(slot);
         }
     }
 
@@ -269,7 +401,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         match pick {
             Some(pick) => {
                 self.usage.add(pick.slot, &self.group.name);
-                self.changed(pick.slot);
+                self.changed(pick.slot, true);
                 Ok(pick)
             }
             None => Err(Box::new(metrics.unwrap_or_else(|| explain::metric(self, request.only)))),
@@ -299,10 +431,9 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     /// was known of them before.
     fn preempt(&mut self, request: &Request, penalised: &[usize]) -> Vec<(usize, Victims, State)> {
         let mut found = Vec::new();
-        for slot in 0..self.states.len() {
-            if request.only.is_some_and(|only| only != slot) || !matches!(self.states[slot], State::Short(_)) {
-                continue;
-            }
+        let short = self.states.iter().enumerate().filter(|(_, state)| matches!(state, State::Short(_)));
+        let short: Vec<usize> = short.map(|(slot, _)| slot).collect();
+        for slot in short.into_iter().filter(|slot| request.only.is_none_or(|only| only == *slot)) {
             let victims = preempt::choose(self.overlay, slot, &self.ask, self.job, self.neighbours);
             let Some(victims) = victims else { continue };
             let state = State::Fit(self.preempting_parts(slot, &victims, penalised.contains(&slot)));
@@ -322,29 +453,27 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             devices,
             preemption: (!self.job.kind.is_system()).then(|| victims.score()),
             reschedule_penalty: if penalised { -1.0 } else { 0.0 },
-            ..self.parts(slot, freed)
+            ..self.beside_others(slot, self.eye().parts(self.overlay, slot, freed))
         }
     }
 
     fn set_state(&mut self, slot: usize, state: State) -> State {
-        self.norms[slot] = match &state {
-            State::Fit(parts) => parts.norm(),
-            _ => f64::NEG_INFINITY,
-        };
-        std::mem::replace(&mut self.states[slot], state)
+        self.tournament.set(slot, state.key());
+        self.states.put(slot, state)
     }
 
     fn set_penalty(&mut self, slots: &[usize], penalty: f64) {
         for slot in slots {
-            if let State::Fit(parts) = &mut self.states[*slot] {
-                parts.reschedule_penalty = penalty;
-                self.norms[*slot] = parts.norm();
+            if let State::Fit(parts) = self.states.get(*slot) {
+                let parts = Parts { reschedule_penalty: penalty, ..*parts };
+                self.set_state(*slot, State::Fit(parts));
             }
         }
     }
 
+    /// The best node. Equal scores: the first one from a start that the seed gives.
     fn best(&self, request: &Request) -> Option<usize> {
-        let fits = |slot: usize| self.norms[slot] > f64::NEG_INFINITY;
+        let fits = |slot: usize| matches!(self.states.get(slot), State::Fit(_));
         if let Some(slot) = request.only {
             return fits(slot).then_some(slot);
         }
@@ -353,15 +482,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         {
             return Some(slot);
         }
-        let mut best = None;
-        let mut score = f64::NEG_INFINITY;
-        // Equal scores: the first one from a start that the seed gives.
-        for slot in (self.start..self.norms.len()).chain(0..self.start) {
-            if self.norms[slot] > score {
-                score = self.norms[slot];
-                best = Some(slot);
-            }
-        }
-        best
+        let spread = |cell: usize| self.cells.as_ref().map_or(0.0, |c| c.spreads.score_of(&c.values[cell]));
+        self.tournament.best(self.start, spread)
     }
 }

@@ -9,6 +9,7 @@ use model::id::{AllocId, NodeId};
 use model::node::{Node, NodeDevice, NodeStatus};
 
 use crate::exclusive::ExclusiveHolders;
+use crate::memo::{Memo, Stamps};
 use crate::ports::{DEFAULT_NETWORK, HostNetwork};
 
 /// CPU in MHz, memory and disk in MB.
@@ -104,8 +105,7 @@ impl NodeInfo {
             let state = match (info.detected, info.healthy) {
                 (true, true) => Ok(()),
                 (true, false) => Err(format!("unhealthy: {}", info.health_description)),
-                (false, _) if info.health_description.is_empty() => Err("not detected".to_owned()),
-                (false, _) => Err(format!("not detected: {}", info.health_description)),
+                (false, _) => Err("not detected".to_owned()),
             };
             (name.clone(), state)
         });
@@ -168,6 +168,20 @@ pub(crate) struct Holding {
     pub ending: bool,
 }
 
+impl Holding {
+    fn of(alloc: &Allocation) -> Holding {
+        Holding {
+            node: alloc.node_id,
+            room: Room::of(alloc),
+            ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
+            exclusives: alloc.grant.exclusives(),
+            priority: alloc.priority,
+            starts_after: alloc.starts_after.clone(),
+            ending: alloc.desired_status != DesiredStatus::Run,
+        }
+    }
+}
+
 /// Holders of each port of one node, in order.
 pub(crate) type PortHolders = BTreeMap<PortKey, Vec<AllocId>>;
 
@@ -180,6 +194,8 @@ type ByPriority = BTreeMap<(NodeId, i64), (Room, u32)>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeTable {
     ids: Vec<NodeId>,
+    stamps: Stamps,
+    memo: Memo,
     info: Vec<Arc<NodeInfo>>,
     capacity: Vec<Room>,
     free: Vec<Room>,
@@ -222,11 +238,17 @@ impl NodeTable {
         let info = Arc::new(NodeInfo::of(node));
         match self.ids.binary_search(&node.id) {
             Ok(slot) => {
+                if *self.info[slot] != *info {
+                    self.stamps.infos = self.stamps.now + 1;
+                }
                 self.info[slot] = info;
                 self.capacity[slot] = capacity;
                 self.free[slot] = free;
+                self.touch(slot);
             }
             Err(slot) => {
+                self.stamps.layout += 1;
+                self.stamps.rows.insert(slot, 0);
                 self.ids.insert(slot, node.id);
                 self.info.insert(slot, info);
                 self.capacity.insert(slot, capacity);
@@ -238,6 +260,8 @@ impl NodeTable {
     /// Forgets a node; its allocations stay known, should it come back.
     pub fn remove_node(&mut self, id: NodeId) {
         if let Ok(slot) = self.ids.binary_search(&id) {
+            self.stamps.layout += 1;
+            self.stamps.rows.remove(slot);
             self.ids.remove(slot);
             self.info.remove(slot);
             self.capacity.remove(slot);
@@ -245,21 +269,42 @@ impl NodeTable {
         }
     }
 
+    fn touch(&mut self, slot: usize) {
+        self.stamps.now += 1;
+        self.stamps.rows[slot] = self.stamps.now;
+    }
+
+    /// How often nodes came or went, and how often anything changed.
+    pub(crate) fn clock(&self) -> (u64, u64) {
+        (self.stamps.layout, self.stamps.now)
+    }
+
+    /// Nodes that have changed after `seen`, in any way.
+    pub(crate) fn changed_since(&self, seen: u64) -> impl Iterator<Item = usize> {
+        self.stamps.rows.iter().enumerate().filter(move |(_, stamp)| **stamp > seen).map(|(slot, _)| slot)
+    }
+
+    /// Whether a node changed after `seen` in what it is.
+    pub(crate) fn infos_changed_since(&self, seen: u64) -> bool {
+        self.stamps.infos > seen
+    }
+
+    /// What earlier evaluations found out.
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
     /// Adds an allocation or replaces what was known of it. One that has ended frees its room.
     pub fn apply_alloc(&mut self, alloc: &Allocation) {
-        self.remove_alloc(alloc.id);
         if !alloc.is_live() {
+            self.remove_alloc(alloc.id);
             return;
         }
-        let holding = Holding {
-            node: alloc.node_id,
-            room: Room::of(alloc),
-            ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
-            exclusives: alloc.grant.exclusives(),
-            priority: alloc.priority,
-            starts_after: alloc.starts_after.clone(),
-            ending: alloc.desired_status != DesiredStatus::Run,
-        };
+        let holding = Holding::of(alloc);
+        if self.holdings.get(&alloc.id) == Some(&holding) {
+            return;
+        }
+        self.remove_alloc(alloc.id);
         self.add_room(holding.node, holding.room);
         for port in &holding.ports {
             hold(self.ports.entry(holding.node).or_default(), *port, alloc.id);
@@ -366,6 +411,7 @@ impl NodeTable {
         }
         if let Ok(slot) = self.ids.binary_search(&node) {
             self.free[slot] = self.free[slot].minus(room);
+            self.touch(slot);
         }
     }
 }

@@ -4,6 +4,8 @@
 //! divided again by how many parts their score averages. Inside such a division the order of nodes does not change with
 //! the spread score, so the best of all nodes is among the bests of the divisions, and finding it is exact.
 
+use std::sync::Arc;
+
 /// Nodes per block.
 const BLOCK: usize = 64;
 
@@ -14,6 +16,14 @@ pub(crate) struct Key {
     pub terms: u8,
 }
 
+impl Key {
+    /// The mean with a spread score; 0 does not count.
+    pub fn mean(self, spread: f64) -> f64 {
+        let more = f64::from(u8::from(spread != 0.0));
+        (self.sum + spread) / (f64::from(self.terms) + more)
+    }
+}
+
 /// The keys of one division by number of parts, by position; negative infinity where a node has another or none.
 #[derive(Clone, Debug)]
 struct Division {
@@ -22,15 +32,21 @@ struct Division {
     maxima: Vec<f64>,
 }
 
-/// See the module's text.
-#[derive(Clone, Debug)]
-pub(crate) struct Tournament {
+/// Where each node stands.
+#[derive(Debug)]
+struct Field {
     /// Node by position; none where a cell's last block is not full.
     slots: Vec<Option<u32>>,
     /// Position by node.
     positions: Vec<u32>,
     /// First block of each cell, and the end of the last.
     cells: Vec<usize>,
+}
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub(crate) struct Tournament {
+    field: Arc<Field>,
     divisions: Vec<Division>,
     /// The number of parts of each node, by position; 0 for none.
     terms: Vec<u8>,
@@ -53,14 +69,15 @@ impl Tournament {
             starts.push(slots.len() / BLOCK);
         }
         let terms = vec![0; slots.len()];
-        Tournament { slots, positions, cells: starts, divisions: Vec::new(), terms }
+        let field = Arc::new(Field { slots, positions, cells: starts });
+        Tournament { field, divisions: Vec::new(), terms }
     }
 
     /// Gives every node its key at once.
     pub fn fill(&mut self, key_of: impl Fn(usize) -> Option<Key>) {
         self.divisions.clear();
-        for position in 0..self.slots.len() {
-            let key = self.slots[position].and_then(|slot| key_of(slot as usize));
+        for position in 0..self.field.slots.len() {
+            let key = self.field.slots[position].and_then(|slot| key_of(slot as usize));
             self.terms[position] = key.map_or(0, |key| key.terms);
             if let Some(key) = key {
                 let division = self.division(key.terms);
@@ -76,7 +93,7 @@ impl Tournament {
 
     /// Gives one node another key; without one it cannot be chosen.
     pub fn set(&mut self, slot: usize, key: Option<Key>) {
-        let position = self.positions[slot] as usize;
+        let position = self.field.positions[slot] as usize;
         let (before, after) = (self.terms[position], key.map_or(0, |key| key.terms));
         if before != after && before != 0 {
             let division = self.division(before);
@@ -93,8 +110,8 @@ impl Tournament {
         if let Some(known) = self.divisions.iter().position(|division| division.terms == terms) {
             return known;
         }
-        let keys = vec![f64::NEG_INFINITY; self.slots.len()];
-        let maxima = vec![f64::NEG_INFINITY; self.slots.len() / BLOCK];
+        let keys = vec![f64::NEG_INFINITY; self.field.slots.len()];
+        let maxima = vec![f64::NEG_INFINITY; self.field.slots.len() / BLOCK];
         // In order of their terms, so that nothing depends on which came first.
         let place = self.divisions.iter().filter(|division| division.terms < terms).count();
         self.divisions.insert(place, Division { terms, keys, maxima });
@@ -105,8 +122,8 @@ impl Tournament {
     /// the first from `start` on, then from the beginning.
     pub fn best(&self, start: usize, spread_of: impl Fn(usize) -> f64) -> Option<usize> {
         let mut best: Option<(f64, usize)> = None;
-        let rank = |slot: usize| if slot >= start { slot - start } else { slot + self.positions.len() - start };
-        for (cell, blocks) in self.cells.windows(2).enumerate() {
+        let rank = |slot: usize| if slot >= start { slot - start } else { slot + self.field.positions.len() - start };
+        for (cell, blocks) in self.field.cells.windows(2).enumerate() {
             let blocks = blocks[0]..blocks[1];
             let spread = spread_of(cell);
             for division in &self.divisions {
@@ -114,8 +131,7 @@ impl Tournament {
                 if top == f64::NEG_INFINITY {
                     continue;
                 }
-                let more = f64::from(u8::from(spread != 0.0));
-                let score = (top + spread) / (f64::from(division.terms) + more);
+                let score = Key { sum: top, terms: division.terms }.mean(spread);
                 if best.is_some_and(|(known, _)| score < known) {
                     continue;
                 }
@@ -129,18 +145,12 @@ impl Tournament {
     }
 
     /// The first node from `start` on whose key is `top`, else the first of all.
-    fn first_with(
-        &self,
-        division: &Division,
-        blocks: std::ops::Range<usize>,
-        top: f64,
-        start: usize,
-    ) -> Option<usize> {
+    fn first_with(&self, division: &Division, blocks: std::ops::Range<usize>, top: f64, start: usize) -> Option<usize> {
         let mut first = None;
         for block in blocks.filter(|block| division.maxima[*block] == top) {
             let positions = block * BLOCK..(block + 1) * BLOCK;
             let slots = positions.filter(|position| division.keys[*position] == top);
-            for slot in slots.filter_map(|position| self.slots[position]) {
+            for slot in slots.filter_map(|position| self.field.slots[position]) {
                 if slot as usize >= start {
                     return Some(slot as usize);
                 }

@@ -6,6 +6,8 @@ pub(crate) mod spread;
 
 use std::collections::BTreeMap;
 
+use crate::tournament::Key;
+
 /// The parts of one node's score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Parts {
@@ -28,21 +30,22 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// The sum and the number of the parts that count, but for the spread.
+    pub fn key(&self) -> Key {
+        let mut key = Key { sum: self.fit + self.balance.unwrap_or(0.0), terms: 1 };
+        let optional = [self.devices, self.affinity, self.preemption].into_iter().flatten();
+        for part in
+            optional.chain([self.anti_affinity, self.reschedule_penalty].into_iter().filter(|part| *part != 0.0))
+        {
+            key.sum += part;
+            key.terms += 1;
+        }
+        key
+    }
+
     /// The mean of the parts that count.
     pub fn norm(&self) -> f64 {
-        let mut sum = self.fit + self.balance.unwrap_or(0.0);
-        let mut terms = 1.0;
-        for part in [self.devices, self.affinity, self.preemption].into_iter().flatten() {
-            sum += part;
-            terms += 1.0;
-        }
-        for part in [self.anti_affinity, self.reschedule_penalty, self.spread] {
-            if part != 0.0 {
-                sum += part;
-                terms += 1.0;
-            }
-        }
-        sum / terms
+        self.key().mean(self.spread)
     }
 
     /// The parts by Nomad's names; system jobs know only the first.

@@ -60,10 +60,31 @@ impl Spreads {
         }
     }
 
+    /// One copy more, or one less, on the node.
+    pub fn moved(&mut self, slot: usize, more: bool) {
+        for block in &mut self.blocks {
+            if let Some(value) = block.of_node[slot] {
+                let used = &mut block.values[value].used;
+                *used = if more { *used + 1 } else { used.saturating_sub(1) };
+                block.rescore();
+            }
+        }
+    }
+
     /// The sum over all blocks; may leave -1 to 1.
     pub fn score(&self, slot: usize) -> f64 {
-        let score = |block: &Block| block.of_node[slot].map_or(-1.0, |value| block.values[value].score);
-        self.blocks.iter().map(score).sum()
+        self.score_of(&self.values_of(slot))
+    }
+
+    /// As [`Spreads::score`], of all nodes with these values.
+    pub fn score_of(&self, values: &[Option<usize>]) -> f64 {
+        let score = |(block, value): (&Block, &Option<usize>)| value.map_or(-1.0, |value| block.values[value].score);
+        self.blocks.iter().zip(values).map(score).sum()
+    }
+
+    /// The node's value in each block.
+    pub fn values_of(&self, slot: usize) -> Vec<Option<usize>> {
+        self.blocks.iter().map(|block| block.of_node[slot]).collect()
     }
 }
 
