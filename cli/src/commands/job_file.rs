@@ -1,12 +1,14 @@
 //! Reading a job file from disk or standard input, held against every rule that can be checked without a server.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use jobspec::{Diagnostic, Severity};
 use model::job::{Job, Remarks, Violation};
 
 use crate::args::JobFile;
+use crate::commands::job_folder::JobFolder;
 use crate::drivers;
 use crate::output::Style;
 
@@ -104,6 +106,7 @@ pub fn check(file: &JobFile, purpose: Purpose) -> Result<Checked> {
         options.var_files.push(read(&path.to_string_lossy())?);
     }
     options.env = std::env::vars().filter(|(key, _)| key.contains("_VAR_")).collect();
+    options.files = Some(Arc::new(JobFolder::of(&file.path)));
     let rules = |job: &Job| remarks(job, purpose);
     let (job, found) = match jobspec::check(&source, &name, &options, &rules) {
         Err(found) => (None, found),
@@ -137,7 +140,10 @@ fn remarks(job: &Job, purpose: Purpose) -> jobspec::Remarks {
 
 /// The API's JSON has no places: findings name the field.
 fn check_json(name: String, source: String, purpose: Purpose) -> Result<Checked> {
-    let job = from_json(&source).with_context(|| format!("{name} is not a job in JSON"))?;
+    let job = match jobspec::read_api_json(source.as_bytes()) {
+        Ok(job) => job,
+        Err(wrong) => return Ok(Checked { name, source, job: None, found: vec![*wrong] }),
+    };
     let say = |(severity, one): (Severity, Violation)| {
         Diagnostic::new(severity, format!("{}: {}", one.path, one.message), 0..0, &source, one.help)
     };
@@ -170,13 +176,4 @@ pub fn read(path: &str) -> Result<(String, String)> {
     }
     let source = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{name} is not UTF-8 text"))?;
     Ok((name.to_owned(), source))
-}
-
-/// A job in the API's JSON, bare or inside `{"Job": ...}`.
-fn from_json(source: &str) -> Result<Job> {
-    let mut value: serde_json::Value = serde_json::from_str(source)?;
-    if let Some(inner) = value.get_mut("Job") {
-        value = inner.take();
-    }
-    Ok(serde_json::from_value(value)?)
 }

@@ -4,6 +4,7 @@ pub mod alloc;
 pub mod eval;
 pub mod fmt;
 pub mod job_file;
+pub mod job_folder;
 pub mod job_init;
 pub mod job_inspect;
 pub mod job_plan;

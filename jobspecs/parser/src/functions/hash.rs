@@ -67,7 +67,7 @@ fn uuidv5(arguments: &[Value]) -> Outcome {
 /// Evaluation steps of a hash of that cost, which doubles with each step up.
 pub(super) fn bcrypt_steps(cost: &Value) -> usize {
     let cost = cost.to_int().ok().and_then(|cost| u32::try_from(cost).ok()).filter(|cost| *cost <= MAX_BCRYPT_COST);
-    cost.map_or(0, |cost| 25 << cost)
+    cost.map_or(0, |cost| 64 << cost)
 }
 
 fn bcrypt(arguments: &[Value]) -> Outcome {
