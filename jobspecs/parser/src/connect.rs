@@ -73,13 +73,23 @@ fn proxy(block: &Block<'_>) -> Proxy {
             uid: block.get("uid"),
             outbound_port: port(block, "outbound_port"),
             exclude_inbound_ports: block.get("exclude_inbound_ports"),
-            exclude_outbound_ports: block.get("exclude_outbound_ports"),
+            exclude_outbound_ports: ports(block, "exclude_outbound_ports"),
             exclude_outbound_cidrs: block.get("exclude_outbound_cidrs"),
             exclude_uids: block.get("exclude_uids"),
             no_dns: block.get("no_dns"),
         }),
         config: block.config("config"),
     }
+}
+
+/// Ports of 16 bits.
+fn ports(block: &Block<'_>, name: &'static str) -> Option<Vec<u64>> {
+    let numbers: Option<Vec<u64>> = block.get(name);
+    if let Some(number) = numbers.iter().flatten().find(|number| **number > 65_535) {
+        let message = format!("{name}: there is no port {number}, the largest is 65535");
+        block.session.report(Problem { message, span: block.place(name), help: None });
+    }
+    numbers
 }
 
 /// A port of 16 bits.

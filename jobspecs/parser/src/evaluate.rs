@@ -16,9 +16,9 @@ use crate::value::Value;
 pub(crate) type Evaluated<T = Value> = Result<T, Box<Problem>>;
 
 /// Evaluation steps of one file; nested `for` expressions multiply, so there is an end.
-const STEP_BUDGET: u64 = 2_000_000;
+const STEP_BUDGET: u64 = 1_000_000;
 
-/// Remarks that are kept; a loop makes the same one many times.
+/// Remarks that are kept.
 const MAX_REMARKS: usize = 100;
 
 /// Where an expression stands decides what it may use.
@@ -226,14 +226,23 @@ impl<'s> Evaluator<'s> {
             ));
         }
         if reference.brace_behind {
-            let message = "a brace right behind a reference is doubled".to_owned();
-            let help = Some(format!("write ${{\"}}\"}} for the brace, or keep it away from {text} by other text"));
-            let mut remarks = self.remarks.borrow_mut();
-            if remarks.len() < MAX_REMARKS {
-                remarks.push(Problem { message, span: span.clone(), help });
-            }
+            let help = format!("write ${{\"}}\"}} for the brace, or keep it away from {text} by other text");
+            self.remark("a brace right behind a reference is doubled".to_owned(), span, help);
+        }
+        if !reference.in_braces && !on_node(&reference.root) {
+            let message = format!("{text} is no name of this file, so it stays as the text {}", reference.literal);
+            self.remark(message, span, instead_of(text, &reference.root));
         }
         Ok(Value::Text(normal(reference.literal.clone())))
+    }
+
+    /// Keeps a remark; a loop would make the same one many times.
+    fn remark(&self, message: String, span: &Span, help: String) {
+        let mut remarks = self.remarks.borrow_mut();
+        let known = remarks.iter().any(|one| one.span == *span && one.message == message);
+        if remarks.len() < MAX_REMARKS && !known {
+            remarks.push(Problem { message, span: span.clone(), help: Some(help) });
+        }
     }
 
     /// Steps whose keys may be expressions.
@@ -402,6 +411,28 @@ impl<'s> Evaluator<'s> {
             }
         }
         Err(last)
+    }
+}
+
+/// Whether a node knows names that begin with this word. Variables of the environment are in capitals.
+fn on_node(root: &str) -> bool {
+    let capitals = root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    matches!(root, "attr" | "node" | "meta" | "env" | "device" | "secret")
+        || root.starts_with("NOMAD_")
+        || (capitals && !matches!(root, "TRUE" | "FALSE" | "NULL"))
+}
+
+/// What was meant by a word that is no name.
+fn instead_of(text: &str, root: &str) -> String {
+    let known = ["true", "false", "null", "var", "local", "attr", "node", "meta"];
+    match root.to_lowercase().as_str() {
+        "nil" | "none" | "undefined" => "write null for no value".to_owned(),
+        "yes" | "on" => "write true, or the word in double quotes".to_owned(),
+        "no" | "off" => "write false, or the word in double quotes".to_owned(),
+        lower => match nearest(lower, known.into_iter()) {
+            Some(near) => format!("did you mean {near}{}?", &text[root.len().min(text.len())..]),
+            None => format!("put a text in double quotes: \"{text}\"; for a name on the node write \"${{{text}}}\""),
+        },
     }
 }
 

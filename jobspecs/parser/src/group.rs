@@ -87,7 +87,18 @@ fn volumes(block: &Block<'_>) -> Option<BTreeMap<String, VolumeRequest>> {
             mount_flags: block.get("mount_flags"),
         }),
     })?;
-    Some(volumes.into_iter().map(|volume| (volume.name.clone(), volume)).collect())
+    let mut by_name = BTreeMap::new();
+    for volume in volumes {
+        let name = volume.name.clone();
+        if by_name.insert(name.clone(), volume).is_some() {
+            block.session.warn(
+                format!("there are two volumes {name:?}; only the later one counts"),
+                block.place_of_block("volume").unwrap_or_else(|| block.span.clone()),
+                "give each volume a name of its own",
+            );
+        }
+    }
+    Some(by_name)
 }
 
 fn scaling(block: &Block<'_>) -> ScalingPolicy {

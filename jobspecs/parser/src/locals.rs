@@ -25,7 +25,13 @@ pub(crate) fn load<'x>(session: &mut Session<'_>, blocks: &[Top<'x>]) {
         }
     }
     // Of two with one name the later counts.
-    let last: BTreeMap<&str, usize> = locals.iter().enumerate().map(|(at, local)| (local.name, at)).collect();
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, local) in locals.iter().enumerate() {
+        if let Some(earlier) = last.insert(local.name, at) {
+            let message = format!("local.{} is set again below; only the later value counts", local.name);
+            session.warn(message, locals[earlier].span.clone(), "keep one of the two");
+        }
+    }
     let locals: Vec<&Local<'x>> = last.values().map(|at| &locals[*at]).collect();
     evaluate(session, &locals);
 }

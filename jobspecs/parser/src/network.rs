@@ -22,6 +22,13 @@ pub(crate) fn network(block: &Block<'_>) -> NetworkResource {
         dynamic_ports: None,
     };
     if let Some(ports) = block.many("port", &["label"], port) {
+        if network.reserved_ports.is_some() {
+            block.session.warn(
+                "reserved_ports has no effect beside port",
+                block.place_of_block("reserved_ports").unwrap_or_else(|| block.span.clone()),
+                "write port \"<label>\" { static = ... } instead",
+            );
+        }
         let (fixed, free): (Vec<Port>, Vec<Port>) = ports.into_iter().partition(|port| port.value > 0);
         network.reserved_ports = some(fixed);
         network.dynamic_ports = some(free);

@@ -95,3 +95,68 @@ fn the_published_listing_parses_as_it_is() {
     let parsed = parse(&source, "web-app.hcl", &ParseOptions::default()).unwrap();
     assert_eq!((model::job::validate(&parsed.job), model::job::warnings(&parsed.job).len()), (Vec::new(), 3));
 }
+
+#[test]
+fn what_would_hide_a_mistake_is_warned_about() {
+    let source = r#"locals {
+  a = 1
+}
+locals {
+  a = 2
+}
+job "web" {
+  region    = nil
+  namespace = True
+  node_pool = "${pool}-${attr.x}"
+  meta = {
+    a = attr.kernel.name
+    b = NOMAD_ALLOC_ID
+    c = node.class
+    d = loca.a
+    e = "{${attr.y}}"
+  }
+  affinity {
+    attribute = attr.x
+    weight    = 200
+  }
+  constraint {
+    attribute    = attr.x
+    set_contains_any = "a,b"
+  }
+  group "g" {
+    network {
+      port "a" {}
+      reserved_ports "b" {
+        static = 80
+      }
+    }
+    volume "v" {}
+    volume "v" {}
+    secret "s" {}
+    task "t" {
+      secret "own" {}
+    }
+  }
+}
+"#;
+    let parsed = parse(source, "web.hcl", &ParseOptions::default()).unwrap();
+    let found: Vec<(usize, &str)> = parsed.warnings.iter().map(|one| (one.line, one.message.as_str())).collect();
+    let wanted = [
+        (2, "local.a is set again"),
+        (8, "stays as the text ${nil}"),
+        (9, "stays as the text ${True}"),
+        (15, "stays as the text ${loca.a}"),
+        (16, "brace right behind a reference"),
+        (20, "counts as -56"),
+        (24, "set_contains_any has no effect"),
+        (29, "reserved_ports has no effect"),
+        (33, "two volumes"),
+        (35, "secrets of its own"),
+    ];
+    assert_eq!(found.len(), wanted.len(), "{found:#?}");
+    for ((line, part), (at, message)) in wanted.iter().zip(&found) {
+        assert!(line == at && message.contains(part), "{line} {part}: {at} {message}");
+    }
+    assert_eq!(parsed.warnings[1].help.as_deref(), Some("write null for no value"));
+    assert_eq!(parsed.warnings[3].help.as_deref(), Some("did you mean local.a?"));
+}

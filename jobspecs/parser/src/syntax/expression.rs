@@ -328,7 +328,13 @@ impl Parser<'_> {
 
     /// A reference takes in the literal steps behind it as they come; see [`Parser::steps`].
     fn reference(name: Name) -> Expression {
-        let reference = Reference { root: name.text, steps: Vec::new(), literal: String::new(), brace_behind: false };
+        let reference = Reference {
+            root: name.text,
+            steps: Vec::new(),
+            literal: String::new(),
+            brace_behind: false,
+            in_braces: false,
+        };
         Expression::new(Kind::Reference(reference), name.span)
     }
 
@@ -339,6 +345,8 @@ impl Parser<'_> {
             && reference.literal.is_empty()
         {
             (reference.literal, reference.brace_behind) = self.literal_of(&value.span);
+            let lead = self.source[..value.span.start].trim_end_matches([' ', '\t', '~']);
+            reference.in_braces = lead.ends_with("${");
         }
     }
 

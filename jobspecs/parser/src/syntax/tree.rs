@@ -113,6 +113,8 @@ pub(crate) struct Reference {
     pub literal: String,
     /// Whether that text holds more than the reference: a brace right behind it is taken in.
     pub brace_behind: bool,
+    /// Whether it stands right behind `${`, as a name for the node does.
+    pub in_braces: bool,
 }
 
 /// `.name` or `[key]`.
