@@ -337,18 +337,11 @@ pub struct Disconnect {
     pub replace: bool,
     /// Which copy goes on when the node is back.
     pub reconcile: ReconcileStrategy,
-    /// Whether lost copies are replaced at all.
-    pub reschedule_on_lost: bool,
 }
 
 impl Default for Disconnect {
     fn default() -> Disconnect {
-        Disconnect {
-            lost_after: None,
-            replace: true,
-            reconcile: ReconcileStrategy::BestScore,
-            reschedule_on_lost: true,
-        }
+        Disconnect { lost_after: None, replace: true, reconcile: ReconcileStrategy::BestScore }
     }
 }
 
@@ -469,8 +462,14 @@ fn compile_group(job: &Job, group: &job::TaskGroup, kind: JobKind) -> CompiledGr
         tasks.iter().flat_map(|task| task.services.iter().flatten().map(move |service| (service, task.name.as_str())));
     CompiledGroup {
         name: group.name.clone().unwrap_or_default(),
-        count: if kind.is_system() { 1 } else { group.count.unwrap_or(1).clamp(0, i64::from(u32::MAX)) as u32 },
-        constraints: inherit(&job.constraints, &group.constraints, tasks.iter().map(|task| &task.constraints)),
+        count: match kind {
+            JobKind::System => group.count.unwrap_or(1).clamp(0, 1) as u32,
+            _ => group.count.unwrap_or(1).clamp(0, i64::from(u32::MAX)) as u32,
+        },
+        constraints: {
+            let tasks = tasks.iter().map(|task| &task.constraints);
+            inherit(&job.constraints, &group.constraints, tasks).into_iter().chain(partition_of(group)).collect()
+        },
         affinities: inherit(&job.affinities, &group.affinities, tasks.iter().map(|task| &task.affinities)),
         spreads: group.spreads.iter().flatten().chain(job.spreads.iter().flatten()).cloned().collect(),
         ports,
@@ -492,6 +491,16 @@ fn compile_group(job: &Job, group: &job::TaskGroup, kind: JobKind) -> CompiledGr
         volumes: group.volumes.clone().unwrap_or_default(),
         tasks: tasks.iter().map(|task| compile_task(job, group, task, kind)).collect(),
     }
+}
+
+/// A group that names a Consul partition goes only where that partition is.
+fn partition_of(group: &job::TaskGroup) -> Option<Constraint> {
+    let partition = group.consul.as_ref().map(|consul| consul.partition.as_str()).filter(|name| !name.is_empty())?;
+    Some(Constraint {
+        l_target: "${attr.consul.partition}".to_owned(),
+        r_target: partition.to_owned(),
+        operand: "=".to_owned(),
+    })
 }
 
 fn inherit<'a, T: Clone + 'a>(
@@ -635,11 +644,11 @@ fn compile_reschedule(group: &job::TaskGroup, kind: JobKind) -> Reschedule {
     }
 }
 
-/// `max_client_disconnect` and `prevent_reschedule_on_lost` are older spellings of the block.
+/// The older spellings outside the block have no effect, as in Nomad.
 fn compile_disconnect(group: &job::TaskGroup) -> Disconnect {
     let written = group.disconnect.clone().unwrap_or_default();
     Disconnect {
-        lost_after: written.lost_after.or(group.max_client_disconnect).filter(|after| after.0 > 0),
+        lost_after: written.lost_after.filter(|after| after.0 > 0),
         replace: written.replace.unwrap_or(true),
         reconcile: match written.reconcile.as_deref() {
             Some("keep_original") => ReconcileStrategy::KeepOriginal,
@@ -647,7 +656,6 @@ fn compile_disconnect(group: &job::TaskGroup) -> Disconnect {
             Some("longest_running") => ReconcileStrategy::LongestRunning,
             _ => ReconcileStrategy::BestScore,
         },
-        reschedule_on_lost: group.prevent_reschedule_on_lost != Some(true),
     }
 }
 

@@ -10,6 +10,7 @@ go_json! {
     pub struct AllocMetric {
         nodes_evaluated: u64 = "NodesEvaluated",
         nodes_filtered: u64 = "NodesFiltered",
+        /// Ready nodes of the job's pool and datacenters.
         nodes_in_pool: u64 = "NodesInPool",
         node_pool: String = "NodePool",
         nodes_available: BTreeMap<String, u64> = "NodesAvailable",

@@ -406,8 +406,9 @@ impl AllocLifecycle {
         if alloc.alloc_modify_index < self.alloc.alloc_modify_index {
             return;
         }
-        if alloc.job_version != self.alloc.job_version {
-            // A new version taken over in place is judged by what already runs: everything is told again.
+        if alloc.job_version != self.alloc.job_version || alloc.client_status == ClientStatus::Unknown {
+            // A new version taken over in place is judged by what already runs, and servers that lost sight of it do not
+            // know any more: everything is told again.
             self.reported = AllocUpdate::default();
         }
         self.alloc = alloc;

@@ -118,6 +118,7 @@ fn reason(picker: &Picker<'_, '_, '_>, rejection: &Rejection) -> Option<String> 
         Rejection::Constraint(position) => picker.rules.rules[*position].text.clone(),
         Rejection::Driver => "missing drivers".to_owned(),
         Rejection::Device => "missing devices".to_owned(),
+        Rejection::Signal(position) => format!("${{attr.os.signals}} set_contains {}", picker.rules.signals[*position]),
         Rejection::Network => "missing network".to_owned(),
         Rejection::HostNetwork(position) => {
             let port = &picker.group.ports[*position];
@@ -318,6 +319,9 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, rejection: &Rejection, count: u64
         Rejection::Device => {
             let names: Vec<&str> = picker.rules.devices.iter().map(|ask| ask.name()).collect();
             format!("{count} {} do not have enough healthy devices that match {names:?}.", nodes(count))
+        }
+        Rejection::Signal(position) => {
+            format!("{count} {} do not know the signal {:?}.", nodes(count), picker.rules.signals[*position])
         }
         Rejection::Network => {
             format!("{count} {} lack the network {:?}.", nodes(count), picker.group.network_mode)

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::compiled::{CompiledGroup, CompiledJob, CompiledTask};
+use model::job::Template;
 use model::scheduling::Algorithm;
 
 use crate::feasible::Rules;
@@ -38,7 +39,7 @@ impl Signature {
             config: Default::default(),
             env: BTreeMap::new(),
             meta: BTreeMap::new(),
-            templates: Vec::new(),
+            templates: task.templates.iter().filter_map(signalled).collect(),
             artifacts: Vec::new(),
             ..task.clone()
         };
@@ -56,15 +57,22 @@ impl Signature {
     }
 }
 
+/// Of a template, the signal that the node must know.
+fn signalled(template: &Template) -> Option<Template> {
+    let signals = template.change_mode.as_deref() == Some("signal");
+    let (change_mode, change_signal) = (template.change_mode.clone(), template.change_signal.clone());
+    signals.then(|| Template { change_mode, change_signal, ..Template::default() })
+}
+
 /// What an ask finds on every node.
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub states: Vec<State>,
     /// Over the states, all nodes in one cell.
     pub tournament: Tournament,
-    /// Ready nodes of the pool.
+    /// Ready nodes of the job's pool and datacenters.
     pub in_pool: u64,
-    /// Those of the job's datacenters, by datacenter.
+    /// The same by datacenter.
     pub available: BTreeMap<String, u64>,
 }
 
@@ -80,13 +88,10 @@ impl Findings {
     }
 
     fn count(&mut self, table: &NodeTable, rules: &Rules<'_>) {
-        let in_pool = table.infos().iter().filter(|node| node.schedulable && rules.is_in_pool(node));
+        let concerned = table.infos().iter().filter(|node| node.schedulable && rules.concerns(node));
         (self.in_pool, self.available) = (0, BTreeMap::new());
-        for node in in_pool {
+        for node in concerned {
             self.in_pool += 1;
-            if !rules.concerns(node) {
-                continue;
-            }
             match self.available.get_mut(&node.datacenter) {
                 Some(count) => *count += 1,
                 None => drop(self.available.insert(node.datacenter.clone(), 1)),

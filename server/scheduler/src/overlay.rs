@@ -116,7 +116,9 @@ impl<'a> Overlay<'a> {
 
     fn fresh(table: &NodeTable, slot: usize) -> Delta {
         let ending = table.ending(slot).filter_map(|id| Some((id, table.holding(id)?.room))).collect();
-        Delta { free: table.free(slot), ending, staying: table.staying(slot), ..Delta::default() }
+        // Only where there is a bound does anybody ask.
+        let staying = if table.info(slot).max_allocs.is_some() { table.staying(slot) } else { 0 };
+        Delta { free: table.free(slot), ending, staying, ..Delta::default() }
     }
 
     fn read<T>(&self, slot: usize, look: impl FnOnce(&Delta) -> T) -> T {

@@ -29,6 +29,30 @@ const BATCH: GoDuration = GoDuration::from_secs(5);
 /// Ordinals of ids: allocations count from 0, evaluations from here.
 const EVAL_ORDINALS: u64 = 1 << 40;
 
+/// Why something is decided later.
+struct Wait {
+    trigger: &'static str,
+    /// Of the evaluation.
+    description: &'static str,
+    /// Of the allocation.
+    reason: &'static str,
+    client_status: Option<ClientStatus>,
+}
+
+const FAILED: Wait = Wait {
+    trigger: trigger::ALLOC_FAILURE,
+    description: "waits to replace a failed allocation",
+    reason: "",
+    client_status: None,
+};
+
+const OUT_OF_REACH: Wait = Wait {
+    trigger: trigger::MAX_DISCONNECT_TIMEOUT,
+    description: "waits for a node that is out of reach",
+    reason: "alloc is unknown since its node is out of reach",
+    client_status: Some(ClientStatus::Unknown),
+};
+
 /// What is to be done, group by group. Empty when the job is stopped or gone.
 pub(crate) struct Todo<'a> {
     pub groups: Vec<(&'a CompiledGroup, Changes<'a>)>,
@@ -119,7 +143,7 @@ impl<'a> Draft<'a> {
     pub fn reconcile_groups(&self) -> Todo<'a> {
         let Some(job) = self.live_job() else { return Todo { groups: Vec::new() } };
         let changes = |group: &'a CompiledGroup| match job.kind.is_system() {
-            true => system::reconcile(self.view, job, group, self.table, &self.plan.eval),
+            true => system::reconcile(self.view, job, group, self.table, &self.plan.eval, self.now),
             false => reconcile::reconcile(self.view, job, group, self.table, self.now),
         };
         Todo { groups: job.groups.iter().map(|group| (group, changes(group))).collect() }
@@ -158,22 +182,39 @@ impl<'a> Draft<'a> {
             self.plan.eval.annotations.insert(group.name.clone(), changes.counts.clone());
             self.plan.eval.queued_allocations.insert(group.name.clone(), 0);
             for alloc in &changes.in_place {
-                let version = Allocation {
-                    job_version: job.version,
-                    priority: job.priority,
-                    eval_id: self.plan.eval.id,
-                    ..Allocation::clone(alloc)
-                };
-                self.plan.in_place.push(version);
+                self.go_on(alloc, job.version, job.priority);
             }
-            self.delay(&changes.later);
-            if !changes.wants.is_empty() {
-                self.place_group(job, group, changes.wants, self.seed.child(ordinal as u64));
+            for alloc in &changes.resumed {
+                self.go_on(alloc, alloc.job_version, alloc.priority);
+            }
+            self.delay(&changes.later, &FAILED);
+            self.delay(&changes.unknown, &OUT_OF_REACH);
+            self.place_versions(job, group, changes.wants, self.seed.child(ordinal as u64));
+        }
+    }
+
+    fn go_on(&mut self, alloc: &Allocation, job_version: u64, priority: i64) {
+        let eval_id = self.plan.eval.id;
+        let row = Allocation { job_version, priority, eval_id, unknown_since: None, ..alloc.clone() };
+        self.plan.in_place.push(row);
+    }
+
+    /// Copies of the current version, then those that stay in an older one while it is tried.
+    fn place_versions(&mut self, job: &CompiledJob, group: &CompiledGroup, wants: Vec<Want<'a>>, seed: Seed) {
+        let mut by_version: BTreeMap<Option<u64>, Vec<Want<'a>>> = BTreeMap::new();
+        for want in wants {
+            by_version.entry(want.version).or_default().push(want);
+        }
+        for (version, wants) in by_version {
+            let old = version.and_then(|version| (self.view.old_versions)(version));
+            match old.as_deref().and_then(|old| Some((old, old.group(&group.name)?))) {
+                Some((old, group)) => self.place_group(old, group, wants, seed.child(old.version)),
+                None => self.place_group(job, group, wants, seed),
             }
         }
     }
 
-    fn place_group(&mut self, job: &'a CompiledJob, group: &'a CompiledGroup, wants: Vec<Want<'a>>, seed: Seed) {
+    fn place_group(&mut self, job: &CompiledJob, group: &CompiledGroup, wants: Vec<Want<'a>>, seed: Seed) {
         let document = (self.view.documents)(job.version);
         let mut overlay = std::mem::replace(&mut self.overlay, Overlay::new(self.table));
         let mut usage = std::mem::take(&mut self.usage);
@@ -183,7 +224,8 @@ impl<'a> Draft<'a> {
         let mut failures = 0;
         for want in wants {
             // Once nothing fits, nothing will: only a swap frees room of its own.
-            if failures > 0 && want.swaps.is_none() && want.only.is_none() && want.penalty.is_empty() {
+            let alike = want.swaps.is_none() && want.only.is_none() && want.penalty.is_empty();
+            if failures > 0 && alike && !picker.rules.depends_on_copy() {
                 self.count_failure(&group.name);
                 continue;
             }
@@ -273,6 +315,7 @@ impl<'a> Draft<'a> {
             node_name: node.name.clone(),
             grant: grant(group, node, pick.given.ports, pick.given.exclusive, self.view.config),
             priority: job.priority,
+            canary: want.canary,
             preempted: pick.victims.iter().map(|victim| victim.id).collect(),
             metrics,
             desired_status: DesiredStatus::Run,
@@ -287,8 +330,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Failed copies that wait: one evaluation for all that fall due within [`BATCH`].
-    fn delay(&mut self, later: &[(Timestamp, &Allocation)]) {
+    /// Copies whose fate is decided later: one evaluation for all that fall due within [`BATCH`].
+    fn delay(&mut self, later: &[(Timestamp, &Allocation)], wait: &Wait) {
         let mut later = later.to_vec();
         later.sort_by_key(|(due, alloc)| (*due, alloc.id));
         let mut batch: Option<(Timestamp, EvalId)> = None;
@@ -303,8 +346,8 @@ impl<'a> Draft<'a> {
                 _ => {
                     let eval = Evaluation {
                         wait_until: Some(due),
-                        status_description: "waits to replace a failed allocation".to_owned(),
-                        ..self.follow_up(trigger::ALLOC_FAILURE, EvalStatus::Pending)
+                        status_description: wait.description.to_owned(),
+                        ..self.follow_up(wait.trigger, EvalStatus::Pending)
                     };
                     batch = Some((due, eval.id));
                     self.plan.follow_ups.push(eval);
@@ -313,8 +356,8 @@ impl<'a> Draft<'a> {
             };
             self.plan.stops.push(PlannedStop {
                 id: alloc.id,
-                description: String::new(),
-                client_status: None,
+                description: wait.reason.to_owned(),
+                client_status: wait.client_status,
                 followup_eval_id: Some(eval_id),
             });
         }

@@ -254,7 +254,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         picker
     }
 
-    /// Ready nodes of the job's pool, and of its datacenters by datacenter.
+    /// Ready nodes of the job's pool and datacenters, and the same by datacenter.
     pub fn surroundings(&self) -> (u64, &BTreeMap<String, u64>) {
         (self.states.found.in_pool, &self.states.found.available)
     }
@@ -431,9 +431,12 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     /// was known of them before.
     fn preempt(&mut self, request: &Request, penalised: &[usize]) -> Vec<(usize, Victims, State)> {
         let mut found = Vec::new();
-        let short = self.states.iter().enumerate().filter(|(_, state)| matches!(state, State::Short(_)));
-        let short: Vec<usize> = short.map(|(slot, _)| slot).collect();
-        for slot in short.into_iter().filter(|slot| request.only.is_none_or(|only| only == *slot)) {
+        let is_short = |state: &State| matches!(state, State::Short(_));
+        let short: Vec<usize> = match request.only {
+            Some(slot) => [slot].into_iter().filter(|slot| is_short(self.states.get(*slot))).collect(),
+            None => self.states.iter().enumerate().filter(|(_, state)| is_short(state)).map(|(slot, _)| slot).collect(),
+        };
+        for slot in short {
             let victims = preempt::choose(self.overlay, slot, &self.ask, self.job, self.neighbours);
             let Some(victims) = victims else { continue };
             let state = State::Fit(self.preempting_parts(slot, &victims, penalised.contains(&slot)));

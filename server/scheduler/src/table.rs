@@ -54,8 +54,8 @@ pub(crate) struct NodeInfo {
     pub meta: BTreeMap<String, String>,
     /// Driver name to whether it is present and healthy; else why not.
     pub drivers: BTreeMap<String, Result<(), String>>,
-    /// Host volumes: name to read-only.
-    pub volumes: BTreeMap<String, bool>,
+    /// Host volumes by name.
+    pub volumes: BTreeMap<String, HostVolume>,
     /// Ports that the node keeps for itself.
     pub reserved_ports: BTreeSet<u16>,
     /// First and last port that the planner may choose.
@@ -74,6 +74,14 @@ pub(crate) struct NodeInfo {
     pub networks: BTreeMap<String, HostNetwork>,
     /// Network modes that are there, such as `cni/mynet`; `host`, `bridge` and `none` are everywhere.
     pub network_modes: BTreeSet<String>,
+}
+
+/// A directory of the host that groups may mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostVolume {
+    pub read_only: bool,
+    /// Made while the node runs, so that it has an id that an allocation can be bound to.
+    pub dynamic: bool,
 }
 
 fn networks_of(node: &Node) -> BTreeMap<String, HostNetwork> {
@@ -109,6 +117,10 @@ impl NodeInfo {
             };
             (name.clone(), state)
         });
+        let volumes = node.host_volumes.iter().map(|(name, volume)| {
+            let read_only = volume.read_only;
+            (name.clone(), HostVolume { read_only, dynamic: !volume.id.is_empty() })
+        });
         let port = |value: i64, default: u16| u16::try_from(value).ok().filter(|port| *port > 0).unwrap_or(default);
         let cores = i64::try_from(node.node_resources.cpu.total_cpu_cores).unwrap_or(1).max(1);
         NodeInfo {
@@ -120,7 +132,7 @@ impl NodeInfo {
             attributes: node.attributes.clone(),
             meta: node.meta.clone(),
             drivers: drivers.collect(),
-            volumes: node.host_volumes.iter().map(|(name, volume)| (name.clone(), volume.read_only)).collect(),
+            volumes: volumes.collect(),
             reserved_ports: parse_ports(&node.reserved_resources.networks.reserved_host_ports),
             dynamic_ports: (
                 port(node.node_resources.min_dynamic_port, 20_000),

@@ -43,6 +43,11 @@ pub(super) async fn list(call: Call) -> Answer {
     list_reply(page, indexed)
 }
 
+/// One row of a list.
+pub(super) fn stub(state: &State, alloc: &Allocation) -> Value {
+    with_job(state.job_of_alloc(alloc), |job| views::allocation::stub(alloc, job, false, true))
+}
+
 fn list_page(state: &State, options: &ReadOptions, with_resources: bool, with_states: bool) -> ApiResult<Page> {
     let range = IdRange::of(&options.prefix, "alloc")?;
     let stub = |alloc: &Allocation, resources: bool, states: bool| {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use model::evaluation::DesiredUpdates;
 use model::job::Job;
 use serde_json::{Map, Value, json};
+use state::State;
 
+use super::allocations;
 use super::call::{Answer, Call};
 use super::error::{ApiError, ApiResult};
 use super::register::Checked;
@@ -17,6 +19,7 @@ use crate::DryRun;
 pub(super) async fn plan(call: Call) -> Answer {
     let Checked { request, job, warnings } = call.checked_job("Job ID does not match")?;
     let server = call.server.clone();
+    let state = server.state();
     let dry_run = tokio::task::spawn_blocking(move || server.plan_dry_run(job)).await;
     let dry_run = dry_run.map_err(|why| ApiError::refused(format!("the planner stopped: {why}")))?;
     let before = dry_run.before.as_ref().map(|stored| &*stored.document);
@@ -28,7 +31,7 @@ pub(super) async fn plan(call: Call) -> Answer {
         annotate(&mut diff, annotations);
     }
     let body = json!({
-        "Annotations": {"DesiredTGUpdates": value_of(annotations), "PreemptedAllocs": null},
+        "Annotations": {"DesiredTGUpdates": value_of(annotations), "PreemptedAllocs": preempted(&state, &dry_run)},
         "FailedTGAllocs": failures(&dry_run),
         "JobModifyIndex": index,
         "CreatedEvals": created(&dry_run),
@@ -38,6 +41,13 @@ pub(super) async fn plan(call: Call) -> Answer {
         "Index": index,
     });
     Ok(Reply::json(&body)?.written(index))
+}
+
+/// Who would have to go, as in lists; null when nobody.
+fn preempted(state: &State, dry_run: &DryRun) -> Value {
+    let victims = dry_run.plan.preemptions.iter().filter_map(|preemption| state.alloc(preemption.victim));
+    let stubs: Vec<Value> = victims.map(|alloc| allocations::stub(state, &alloc)).collect();
+    if stubs.is_empty() { Value::Null } else { Value::Array(stubs) }
 }
 
 fn failures(dry_run: &DryRun) -> Value {

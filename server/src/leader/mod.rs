@@ -165,13 +165,17 @@ impl Leader {
     }
 
     async fn mark_down(&self, log: &Log, id: NodeId) -> Result<(), ProposeError> {
-        match log.state().node(id) {
+        let state = log.state();
+        match state.node(id) {
             None => return Ok(()),
-            Some(node) if node.status == NodeStatus::Down => return Ok(()),
+            Some(node) if matches!(node.status, NodeStatus::Down | NodeStatus::Disconnected) => return Ok(()),
             Some(node) => tracing::warn!(%id, name = node.name, "node missed its heartbeat"),
         }
         let description = format!("no heartbeat within {}", self.ttl.plus(self.grace));
-        log.propose(command(Op::UpdateNodeStatus { id, status: NodeStatus::Down, description })).await.map(drop)
+        // Allocations that may come back are waited for, each as long as its group says.
+        let status = if may_come_back(&state, id) { NodeStatus::Disconnected } else { NodeStatus::Down };
+        drop(state);
+        log.propose(command(Op::UpdateNodeStatus { id, status, description })).await.map(drop)
     }
 
     /// Time since this process started: unlike the wall clock it never jumps, so a changed clock expires nobody.
@@ -210,6 +214,16 @@ impl Turn {
 async fn new_planner(log: &Log) -> Planner {
     let state = log.state();
     tokio::task::spawn_blocking(move || Planner::of(&state)).await.unwrap_or_default()
+}
+
+/// Whether a group with an allocation on the node lets it come back after the node was out of reach.
+fn may_come_back(state: &State, id: NodeId) -> bool {
+    state.live_allocs_of_node(id).any(|alloc| {
+        let job = state.job_of_alloc(&alloc);
+        job.is_some_and(|job| {
+            job.compiled.group(&alloc.task_group).is_some_and(|group| group.disconnect.lost_after.is_some())
+        })
+    })
 }
 
 /// Writes a round; both parts usually share one log entry.

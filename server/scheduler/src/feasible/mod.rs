@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use model::compiled::{CompiledGroup, CompiledJob};
 use model::job::VolumeRequest;
 
-use crate::table::NodeInfo;
+use crate::table::{HostVolume, NodeInfo};
 use constraint::Check;
 use device::DeviceAsk;
 
@@ -30,6 +30,8 @@ pub(crate) enum Rejection {
     Volume,
     /// It has not enough devices of the kind.
     Device,
+    /// It does not know the signal at this place.
+    Signal(usize),
     /// It lacks the CNI network.
     Network,
     /// It lacks the host network of the port at this place.
@@ -51,6 +53,7 @@ pub(crate) struct Rules<'a> {
     pub rules: Vec<Rule>,
     pub drivers: BTreeSet<&'a str>,
     pub devices: Vec<DeviceAsk<'a>>,
+    pub signals: Vec<&'a str>,
     job: &'a CompiledJob,
     group: &'a CompiledGroup,
 }
@@ -67,6 +70,7 @@ impl<'a> Rules<'a> {
             rules: rules.collect(),
             drivers: group.tasks.iter().map(|task| task.driver.as_str()).collect(),
             devices: group.tasks.iter().flat_map(|task| task.devices.iter().map(DeviceAsk::of)).collect(),
+            signals: signals_of(group),
             job,
             group,
         }
@@ -95,6 +99,12 @@ impl<'a> Rules<'a> {
         }
         if let Some(position) = self.rules.iter().position(fails) {
             return Err(Rejection::Constraint(position));
+        }
+        // A node that does not say which signals it knows is taken at its word that it knows them all.
+        let known = node.attributes.get("os.signals");
+        let unknown = |signal: &&str| known.is_some_and(|known| !constraint::elements(known).any(|one| one == *signal));
+        if let Some(position) = self.signals.iter().position(unknown) {
+            return Err(Rejection::Signal(position));
         }
         if !device::suffice(&self.devices, &node.devices) {
             return Err(Rejection::Device);
@@ -128,9 +138,18 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// Signals that tasks are stopped with, or told of changed templates with.
+fn signals_of(group: &CompiledGroup) -> Vec<&str> {
+    let kills = group.tasks.iter().map(|task| task.kill_signal.as_str());
+    let templates = group.tasks.iter().flat_map(|task| &task.templates);
+    let signalled = templates.filter(|template| template.change_mode.as_deref() == Some("signal"));
+    let changes = signalled.filter_map(|template| template.change_signal.as_deref());
+    kills.chain(changes).filter(|signal| !signal.is_empty()).collect()
+}
+
 fn has_volume(node: &NodeInfo, request: &VolumeRequest, source: &str) -> bool {
-    let found = node.volumes.get(source);
-    request.r#type == "csi" || found.is_some_and(|read_only| !read_only || request.read_only)
+    let serves = |volume: &HostVolume| (!volume.read_only || request.read_only) && (volume.dynamic || !request.sticky);
+    request.r#type == "csi" || node.volumes.get(source).is_some_and(serves)
 }
 
 /// The volume of the copy with this index: `data[2]` when each has its own.

@@ -1,6 +1,7 @@
 //! What has to change so that a group has the copies it should have. Pure, and blind to where new copies will go.
 
 pub(crate) mod classify;
+mod disconnect;
 pub(crate) mod names;
 pub(crate) mod reschedule;
 pub(crate) mod updates;
@@ -28,6 +29,8 @@ pub(crate) mod why {
     pub const LOST: &str = "alloc is lost since its node is down";
     pub const RESCHEDULED: &str = "alloc was rescheduled because it failed";
     pub const UNFIT: &str = "alloc not needed as node is tainted";
+    pub const REPLACED: &str = "alloc not needed as it was replaced while its node was out of reach";
+    pub const ORIGINAL: &str = "alloc not needed as the one it replaced is back";
 }
 
 /// One allocation to stop.
@@ -50,6 +53,10 @@ pub(crate) struct Want<'a> {
     pub penalty: Vec<NodeId>,
     /// Only this node will do (system jobs).
     pub only: Option<usize>,
+    /// It tries the new version beside the old one.
+    pub canary: bool,
+    /// An older version that it runs, while the current one is still tried.
+    pub version: Option<u64>,
 }
 
 /// Everything to do for one group.
@@ -60,6 +67,10 @@ pub(crate) struct Changes<'a> {
     pub in_place: Vec<&'a Allocation>,
     /// Failed copies that are replaced later, with the time.
     pub later: Vec<(Timestamp, &'a Allocation)>,
+    /// Copies out of reach from now on, with the time at which they are lost.
+    pub unknown: Vec<(Timestamp, &'a Allocation)>,
+    /// Copies that were out of reach and go on as they are.
+    pub resumed: Vec<&'a Allocation>,
     pub counts: DesiredUpdates,
 }
 
@@ -81,15 +92,31 @@ pub(crate) fn stop_all<'a>(table: &NodeTable, allocs: impl Iterator<Item = &'a A
 }
 
 /// The copies of a group that hold a place among `count`.
+#[derive(Default)]
 struct Slots<'a> {
     /// Run, or ran to their end (batch), or failed and wait: they keep their place.
     kept: Vec<&'a Allocation>,
-    /// To be replaced: stop now, place anew.
+    /// To be replaced: stopped already, or out of reach.
     moved: Vec<&'a Allocation>,
     /// Failed and due to be replaced.
     rescheduled: Vec<&'a Allocation>,
     /// Failed, and the document has changed since: a fresh start.
     renewed: Vec<&'a Allocation>,
+}
+
+impl Slots<'_> {
+    fn len(&self) -> usize {
+        self.kept.len() + self.moved.len() + self.rescheduled.len() + self.renewed.len()
+    }
+}
+
+/// One group with what is needed to look at it.
+struct Scene<'s, 'a> {
+    view: &'s JobView<'a>,
+    job: &'s CompiledJob,
+    group: &'s CompiledGroup,
+    table: &'s NodeTable,
+    now: Timestamp,
 }
 
 /// What to do for `group` of a service or batch job.
@@ -100,87 +127,234 @@ pub(crate) fn reconcile<'a>(
     table: &NodeTable,
     now: Timestamp,
 ) -> Changes<'a> {
+    let scene = Scene { view, job, group, table, now };
     let mut changes = Changes::default();
-    let mut slots = collect(view, job, group, table, now, &mut changes);
-    trim_surplus(&mut slots, group.count as usize, &mut changes);
-    let mut names = Names::new(&job.key.id, &group.name);
-    let everyone = [&slots.kept, &slots.moved, &slots.rescheduled, &slots.renewed];
-    everyone.into_iter().flatten().for_each(|alloc| names.take(&alloc.name));
-
-    for alloc in &slots.moved {
-        changes.wants.push(Want { name: alloc.name.clone(), previous: Some(alloc), ..Want::default() });
+    let mut own = of_group(view, job, &group.name);
+    let trial = Trial::of(&scene, &mut own, &mut changes);
+    let mut slots = scene.collect(own, &mut changes);
+    trim_surplus(&mut slots, job.version, group.count as usize, &mut changes);
+    let held = scene.hold_back(&slots, &trial);
+    scene.want(&slots, held, &mut changes);
+    if held {
+        trial.want_canaries(&scene, &slots, &mut changes);
+        changes.counts.ignore += slots.kept.len() as u64;
+    } else {
+        let proving: Vec<&Allocation> = slots.kept.iter().chain(&slots.rescheduled).copied().collect();
+        let halted = view.rollout.is_some_and(|rollout| rollout.halted);
+        let allowed = if halted { 0 } else { updates::allowed_now(job, group, &proving) };
+        update_kept(view, job, group, table, &slots.kept, allowed, &mut changes);
     }
-    for alloc in &slots.rescheduled {
-        changes.counts.reschedule_now += 1;
-        changes.wants.push(Want {
-            name: alloc.name.clone(),
-            previous: Some(alloc),
-            swaps: Some(why::RESCHEDULED),
-            reschedules: true,
-            penalty: reschedule::failed_nodes(alloc),
-            only: None,
-        });
-    }
-    for alloc in &slots.renewed {
-        changes.wants.push(swap(alloc));
-    }
-    let present = slots.kept.len() + slots.moved.len() + slots.rescheduled.len() + slots.renewed.len();
-    for _ in present..group.count as usize {
-        changes.wants.push(Want { name: names.next(), ..Want::default() });
-        changes.counts.place += 1;
-    }
-    let proving: Vec<&Allocation> = slots.kept.iter().chain(&slots.rescheduled).copied().collect();
-    let allowed = updates::allowed_now(job, group, &proving);
-    update_kept(view, job, group, table, &slots.kept, allowed, &mut changes);
+    let touched: BTreeSet<AllocId> =
+        changes.wants.iter().filter_map(|want| want.previous).map(|alloc| alloc.id).collect();
+    changes
+        .resumed
+        .retain(|alloc| !touched.contains(&alloc.id) && changes.in_place.iter().all(|new| new.id != alloc.id));
+    changes.wants.sort_by_key(|want| names::index(&want.name));
     changes
 }
 
-fn swap(alloc: &Allocation) -> Want<'_> {
-    Want { name: alloc.name.clone(), previous: Some(alloc), swaps: Some(why::UPDATED), ..Want::default() }
+/// Copies of the current version that are tried beside the old ones.
+struct Trial<'a> {
+    canaries: Vec<&'a Allocation>,
+    /// Whether the group wants canaries that nobody has promoted.
+    open: bool,
 }
 
-/// Sorts the group's allocations by what becomes of them.
-fn collect<'a>(
-    view: &JobView<'a>,
-    job: &CompiledJob,
-    group: &CompiledGroup,
-    table: &NodeTable,
-    now: Timestamp,
-    changes: &mut Changes<'a>,
-) -> Slots<'a> {
-    let mut slots = Slots { kept: Vec::new(), moved: Vec::new(), rescheduled: Vec::new(), renewed: Vec::new() };
-    for alloc in of_group(view, job, &group.name) {
-        match classify(alloc, job.kind, job.version, table) {
+impl<'a> Trial<'a> {
+    /// Takes canaries that wait for their promotion out of `own`, and stops those of overtaken versions.
+    fn of(scene: &Scene<'_, 'a>, own: &mut Vec<&'a Allocation>, changes: &mut Changes<'a>) -> Trial<'a> {
+        let wanted = scene.group.update.is_some_and(|update| update.canary > 0);
+        let promoted = scene.view.rollout.is_none_or(|rollout| rollout.promoted.contains(&scene.group.name));
+        let open = wanted && !promoted;
+        let mut canaries = Vec::new();
+        own.retain(|alloc| {
+            let current = alloc.job_version == scene.job.version;
+            let tried = alloc.canary && !alloc.is_terminal() && scene.view.rollout.is_some();
+            if tried && !current {
+                changes.stop(alloc, why::NOT_NEEDED, false);
+                changes.counts.stop += 1;
+            } else if tried && open {
+                canaries.push(*alloc);
+            }
+            !tried || (current && !open)
+        });
+        Trial { canaries, open }
+    }
+
+    /// The canaries that are missing; they have the names of copies that they will replace.
+    fn want_canaries(&self, scene: &Scene<'_, 'a>, slots: &Slots<'a>, changes: &mut Changes<'a>) {
+        let live = self.canaries.iter().filter(|alloc| !classify::is_lost(scene.table, alloc));
+        let live: Vec<&&Allocation> = live.collect();
+        for lost in self.canaries.iter().filter(|alloc| classify::is_lost(scene.table, alloc)) {
+            changes.stop(lost, why::LOST, true);
+        }
+        let mut names = Names::new(&scene.job.key.id, &scene.group.name);
+        live.iter().for_each(|alloc| names.take(&alloc.name));
+        let halted = scene.view.rollout.is_some_and(|rollout| rollout.halted);
+        let wanted = scene.group.update.map_or(0, |update| update.canary as usize);
+        let missing = if halted || slots.kept.is_empty() { 0 } else { wanted.saturating_sub(live.len()) };
+        for _ in 0..missing {
+            changes.wants.push(Want { name: names.next(), canary: true, ..Want::default() });
+            changes.counts.canary += 1;
+        }
+    }
+}
+
+impl<'a> Scene<'_, 'a> {
+    /// Whether nothing but canaries of the new version may be placed.
+    fn hold_back(&self, slots: &Slots<'a>, trial: &Trial<'a>) -> bool {
+        let rules = Rules::of(self.job, self.group);
+        let destructive = |alloc: &&&Allocation| {
+            let fits = self.table.slot(alloc.node_id).is_some_and(|slot| rules.admit(self.table.info(slot)));
+            let update = updates::of(self.view, self.job, self.group, alloc);
+            is_older(alloc, self.job) && alloc.is_live() && (update == Update::Destructive || !fits)
+        };
+        trial.open && (!trial.canaries.is_empty() || slots.kept.iter().any(|alloc| destructive(&alloc)))
+    }
+
+    /// Copies to place for those that left, and for those that are missing. `held`: in the version that they had.
+    fn want(&self, slots: &Slots<'a>, held: bool, changes: &mut Changes<'a>) {
+        let version = |alloc: &Allocation| (held && is_older(alloc, self.job)).then_some(alloc.job_version);
+        let mut names = Names::new(&self.job.key.id, &self.group.name);
+        let everyone = [&slots.kept, &slots.moved, &slots.rescheduled, &slots.renewed];
+        everyone.into_iter().flatten().for_each(|alloc| names.take(&alloc.name));
+        for alloc in &slots.moved {
+            let (name, version) = (alloc.name.clone(), version(alloc));
+            changes.wants.push(Want { name, previous: Some(alloc), version, ..Want::default() });
+        }
+        for alloc in &slots.rescheduled {
+            changes.counts.reschedule_now += 1;
+            changes.wants.push(Want {
+                name: alloc.name.clone(),
+                previous: Some(alloc),
+                swaps: Some(why::RESCHEDULED),
+                reschedules: true,
+                penalty: reschedule::failed_nodes(alloc),
+                version: version(alloc),
+                ..Want::default()
+            });
+        }
+        if !held {
+            changes.wants.extend(slots.renewed.iter().map(|alloc| swap(alloc)));
+            for _ in slots.len()..self.group.count as usize {
+                changes.wants.push(Want { name: names.next(), ..Want::default() });
+                changes.counts.place += 1;
+            }
+        }
+    }
+
+    /// Sorts the group's allocations by what becomes of them.
+    fn collect(&self, own: Vec<&'a Allocation>, changes: &mut Changes<'a>) -> Slots<'a> {
+        let standing: Vec<(&'a Allocation, Standing)> =
+            own.iter().map(|alloc| (*alloc, self.classify(alloc))).collect();
+        let stopped = self.reunite(&standing, changes);
+        let mut slots = Slots::default();
+        for (alloc, standing) in standing {
+            if stopped.contains(&alloc.id) {
+                continue;
+            }
+            self.sort(alloc, standing, &own, &mut slots, changes);
+        }
+        slots
+    }
+
+    fn classify(&self, alloc: &Allocation) -> Standing {
+        let Scene { job, group, now, .. } = self;
+        let rules = classify::Rules { kind: job.kind, version: job.version, disconnect: group.disconnect, now: *now };
+        classify(alloc, classify::reach(self.table, alloc), rules)
+    }
+
+    /// Chooses between each copy that is back and its replacement. Answers which of them stop.
+    fn reunite(&self, standing: &[(&'a Allocation, Standing)], changes: &mut Changes<'a>) -> BTreeSet<AllocId> {
+        let mut stopped = BTreeSet::new();
+        for (original, _) in standing.iter().filter(|(_, standing)| *standing == Standing::Reconnecting) {
+            changes.counts.reconnect += 1;
+            let replacement = standing.iter().find(|(other, standing)| {
+                *standing == Standing::Stays && other.name == original.name && other.id != original.id
+            });
+            match replacement {
+                Some((other, _)) if !disconnect::original_wins(original, other, self.group.disconnect.reconcile) => {
+                    changes.stop(original, why::REPLACED, false);
+                    stopped.insert(original.id);
+                }
+                Some((other, _)) => {
+                    changes.stop(other, why::ORIGINAL, false);
+                    stopped.insert(other.id);
+                    changes.resumed.push(original);
+                }
+                None => changes.resumed.push(original),
+            }
+        }
+        changes.counts.stop += stopped.len() as u64;
+        stopped
+    }
+
+    fn sort(
+        &self,
+        alloc: &'a Allocation,
+        standing: Standing,
+        own: &[&'a Allocation],
+        slots: &mut Slots<'a>,
+        changes: &mut Changes<'a>,
+    ) {
+        let policy = &self.group.disconnect;
+        let is_replaced =
+            || own.iter().any(|other| other.id != alloc.id && other.name == alloc.name && !other.is_terminal());
+        match standing {
             Standing::Gone => {}
-            Standing::Stays | Standing::Done => slots.kept.push(alloc),
+            Standing::Stays | Standing::Done | Standing::Reconnecting => slots.kept.push(alloc),
             Standing::Lost => {
                 changes.stop(alloc, why::LOST, true);
                 slots.moved.push(alloc);
             }
+            Standing::Expired => {
+                changes.stop(alloc, why::LOST, true);
+                if !is_replaced() {
+                    slots.moved.push(alloc);
+                }
+            }
+            Standing::Disconnecting => {
+                let after = policy.lost_after.unwrap_or_default();
+                changes.unknown.push((self.now.after(after), alloc));
+                changes.counts.disconnect += 1;
+                if policy.replace { slots.moved.push(alloc) } else { slots.kept.push(alloc) }
+            }
+            Standing::Unknown if !policy.replace => slots.kept.push(alloc),
+            Standing::Unknown if is_replaced() => changes.counts.ignore += 1,
+            Standing::Unknown => slots.moved.push(alloc),
             Standing::Migrates => {
                 changes.stop(alloc, why::MIGRATED, false);
                 changes.counts.migrate += 1;
                 slots.moved.push(alloc);
             }
-            Standing::Failed if is_older(alloc, job) && updates::of(view, job, group, alloc) == Update::Destructive => {
-                slots.renewed.push(alloc);
-            }
-            Standing::Failed => match reschedule::when(alloc, &group.reschedule) {
-                Some(due) if due <= now || alloc.desired_transition.force_reschedule == Some(true) => {
-                    slots.rescheduled.push(alloc);
-                }
-                Some(due) => {
-                    if alloc.followup_eval_id.is_none() {
-                        changes.later.push((due, alloc));
-                        changes.counts.reschedule_later += 1;
-                    }
-                    slots.kept.push(alloc);
-                }
-                None => slots.kept.push(alloc),
-            },
+            Standing::Failed => self.sort_failed(alloc, slots, changes),
         }
     }
-    slots
+
+    /// Failed: replaced now, replaced later, or left as it is.
+    fn sort_failed(&self, alloc: &'a Allocation, slots: &mut Slots<'a>, changes: &mut Changes<'a>) {
+        let Scene { view, job, group, now, .. } = self;
+        if is_older(alloc, job) && updates::of(view, job, group, alloc) == Update::Destructive {
+            return slots.renewed.push(alloc);
+        }
+        match reschedule::when(alloc, &group.reschedule) {
+            Some(due) if due <= *now || alloc.desired_transition.force_reschedule == Some(true) => {
+                slots.rescheduled.push(alloc);
+            }
+            Some(due) => {
+                if alloc.followup_eval_id.is_none() {
+                    changes.later.push((due, alloc));
+                    changes.counts.reschedule_later += 1;
+                }
+                slots.kept.push(alloc);
+            }
+            None => slots.kept.push(alloc),
+        }
+    }
+}
+
+fn swap(alloc: &Allocation) -> Want<'_> {
+    Want { name: alloc.name.clone(), previous: Some(alloc), swaps: Some(why::UPDATED), ..Want::default() }
 }
 
 fn is_older(alloc: &Allocation, job: &CompiledJob) -> bool {
@@ -200,10 +374,22 @@ pub(crate) fn is_own(alloc: &Allocation, job: &CompiledJob) -> bool {
     alloc.job_create_index == job.create_index
 }
 
-/// Stops what is above the count: what is leaving anyway first, then the highest index.
-fn trim_surplus<'a>(slots: &mut Slots<'a>, count: usize, changes: &mut Changes<'a>) {
-    let total = slots.kept.len() + slots.moved.len() + slots.rescheduled.len() + slots.renewed.len();
-    let mut surplus = total.saturating_sub(count);
+/// Stops what is above the count: first what a promoted canary has replaced, then what is leaving anyway, then the
+/// highest index.
+fn trim_surplus<'a>(slots: &mut Slots<'a>, version: u64, count: usize, changes: &mut Changes<'a>) {
+    let mut surplus = slots.len().saturating_sub(count);
+    let canaries = slots.kept.iter().filter(|alloc| alloc.canary && alloc.job_version == version);
+    let replaced: BTreeSet<String> = canaries.map(|alloc| alloc.name.clone()).collect();
+    let mut kept = Vec::with_capacity(slots.kept.len());
+    for alloc in std::mem::take(&mut slots.kept) {
+        if surplus > 0 && alloc.job_version != version && replaced.contains(&alloc.name) {
+            surplus -= 1;
+            drop_surplus(alloc, changes);
+        } else {
+            kept.push(alloc);
+        }
+    }
+    slots.kept = kept;
     let leaving = surplus.min(slots.moved.len());
     slots.moved.truncate(slots.moved.len() - leaving);
     surplus -= leaving;
@@ -214,11 +400,16 @@ fn trim_surplus<'a>(slots: &mut Slots<'a>, count: usize, changes: &mut Changes<'
         let lists = [&mut slots.kept, &mut slots.rescheduled, &mut slots.renewed];
         let highest = lists.into_iter().max_by_key(|list| list.last().map(|alloc| (alloc.index(), alloc.create_index)));
         let Some(alloc) = highest.and_then(Vec::pop) else { return };
-        changes.later.retain(|(_, later)| later.id != alloc.id);
-        if alloc.desired_status == DesiredStatus::Run && alloc.client_status != ClientStatus::Complete {
-            changes.stop(alloc, why::NOT_NEEDED, false);
-            changes.counts.stop += 1;
-        }
+        drop_surplus(alloc, changes);
+    }
+}
+
+fn drop_surplus<'a>(alloc: &'a Allocation, changes: &mut Changes<'a>) {
+    changes.later.retain(|(_, later)| later.id != alloc.id);
+    changes.unknown.retain(|(_, unknown)| unknown.id != alloc.id);
+    if alloc.desired_status == DesiredStatus::Run && alloc.client_status != ClientStatus::Complete {
+        changes.stop(alloc, why::NOT_NEEDED, false);
+        changes.counts.stop += 1;
     }
 }
 

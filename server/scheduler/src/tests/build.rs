@@ -139,16 +139,19 @@ impl World {
     }
 
     pub fn apply(&mut self, plan: &Plan) {
+        let now = self.now;
         for stop in &plan.stops {
             let replaced_by = plan.placements.iter().find(|new| new.previous_allocation == Some(stop.id));
             self.edit(stop.id, |alloc| {
+                alloc.client_status = stop.client_status.unwrap_or(alloc.client_status);
                 if stop.followup_eval_id.is_some() {
                     alloc.followup_eval_id = stop.followup_eval_id;
+                    let unknown = alloc.client_status == ClientStatus::Unknown;
+                    alloc.unknown_since = alloc.unknown_since.or(unknown.then_some(now));
                     return;
                 }
                 alloc.desired_status = DesiredStatus::Stop;
                 alloc.desired_description = stop.description.clone();
-                alloc.client_status = stop.client_status.unwrap_or(alloc.client_status);
                 alloc.next_allocation = replaced_by.map(|new| new.id);
             });
         }
@@ -204,7 +207,7 @@ fn is_required() -> bool {
 /// Prints how many were compared and fails when something differs, or when nothing was compared though it must be.
 pub fn verdict(what: &str, compared: usize, differences: &[String]) {
     println!("{what}: {compared} compared, {} differ", differences.len());
-    differences.iter().take(40).for_each(|difference| println!("  {difference}"));
+    differences.iter().take(400).for_each(|difference| println!("  {difference}"));
     assert!(differences.is_empty(), "{} of {compared} {what} differ", differences.len());
     assert!(compared > 0 || !is_required(), "no {what} were compared");
 }

@@ -247,6 +247,9 @@ fn a_system_job_runs_once_on_every_fit_node() {
     assert_eq!(world.settle(&key).placements[0].node_id, NodeId(4));
     let mut unfit = node(2, 1000, 1000);
     unfit.meta.insert("no".to_owned(), "1".to_owned());
+    world.put_node(unfit.clone());
+    nothing(&mut world, &key);
+    unfit.node_pool = "other".to_owned();
     world.put_node(unfit);
     world.settle(&key);
     assert!(world.running(&key).iter().all(|alloc| alloc.node_id != NodeId(2)));

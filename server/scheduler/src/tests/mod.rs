@@ -6,4 +6,5 @@ mod corpus_scores;
 mod corpus_updates;
 mod lifecycle;
 mod oracle;
+mod regressions;
 mod scale;

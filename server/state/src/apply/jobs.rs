@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::api::JobSubmission;
 use model::evaluation::trigger;
 use model::id::JobKey;
-use model::job::Job;
+use model::job::{Job, asks_the_same};
 
 use super::evals::{self, Cause};
 use super::write::Writer;
@@ -26,7 +26,7 @@ pub(super) fn register(
     if let Some(expected) = enforce.filter(|expected| *expected != actual) {
         return Err(Refusal::EnforceIndex { key, expected, actual });
     }
-    let unchanged = stored.filter(|job| same_document(&job.document, document));
+    let unchanged = stored.filter(|job| asks_the_same(&job.document, document));
     let new_version = unchanged.is_none();
     let job = match unchanged {
         Some(job) => job,
@@ -95,26 +95,4 @@ fn next_version(writer: &Writer<'_>, key: &JobKey, stored: Option<&StoredJob>) -
     let create_index = stored.map_or(writer.index, |job| job.compiled.create_index);
     let range = (key.clone(), create_index, 0)..=(key.clone(), create_index, u64::MAX);
     writer.state.versions.range(range).next_back().map_or(0, |((_, _, version), _)| version + 1)
-}
-
-/// Whether two documents ask for the same, whatever the server wrote into them.
-fn same_document(stored: &Job, given: &Job) -> bool {
-    written_by_users(stored) == written_by_users(given)
-}
-
-fn written_by_users(document: &Job) -> Job {
-    Job {
-        stop: Some(document.stop == Some(true)),
-        status: None,
-        status_description: None,
-        stable: None,
-        version: None,
-        submit_time: None,
-        create_index: None,
-        modify_index: None,
-        job_modify_index: None,
-        version_tag: None,
-        nomad_token_id: None,
-        ..document.clone()
-    }
 }

@@ -1,0 +1,86 @@
+//! A user who does what the help says until the copy has a place.
+
+use proptest::test_runner::TestCaseError;
+
+use super::shape::{self, JobShape};
+use crate::tests::build::World;
+
+/// Sentences that are followed at most.
+const PATIENCE: usize = 16;
+
+/// Registers one copy and follows the first sentence of help each time that it finds no place.
+pub fn follow(world: &mut World, mut shape: JobShape) -> Result<(), TestCaseError> {
+    let mut said = Vec::new();
+    for _ in 0..PATIENCE {
+        let key = world.register(shape::document(1, &shape));
+        let plan = world.plan(&key);
+        let Some(metric) = plan.eval.failed_tg_allocs.get("g") else { return Ok(()) };
+        let sentence = metric.help.first().cloned().unwrap_or_default();
+        obey(world, &mut shape, &sentence)?;
+        said.push(sentence);
+    }
+    Err(TestCaseError::fail(format!("still not placed after {said:#?}")))
+}
+
+fn obey(world: &mut World, shape: &mut JobShape, sentence: &str) -> Result<(), TestCaseError> {
+    let has = |text: &str| sentence.contains(text);
+    if has("Not enough ") {
+        let most = at_most(sentence).ok_or_else(|| TestCaseError::fail(format!("no amount in {sentence:?}")))?;
+        match has("Not enough CPU") {
+            // Whole cores have a fixed number of MHz each.
+            true if shape.cores > 0 => shape.cores -= 1,
+            true => shape.cpu = shape.cpu.min(most),
+            false => (shape.memory, shape.before) = (shape.memory.min(most), shape.before.min(most)),
+        }
+        if most < 1 {
+            add_node(world, shape);
+        }
+    } else if has("Static port") {
+        (shape.fixed_port, shape.public) = (None, false);
+    } else if has("no free dynamic port") {
+        shape.dynamic_ports = 0;
+    } else if has("too few are free") || has("Too few cores") {
+        shape.cores = 0;
+    } else if has("Devices") || has("healthy devices") {
+        shape.gpus = 0;
+    } else if has("host network") {
+        shape.public = false;
+    } else if has("host volume") {
+        shape.volume = None;
+    } else if has("No ready node is in the datacenters") {
+        shape.only_first_datacenter = false;
+    } else if has("Constraint `${node.class}") {
+        shape.class = None;
+    } else if has("distinct_property") {
+        shape.per_rack = None;
+    } else if has("add a node") || has("add nodes") {
+        add_node(world, shape);
+    } else {
+        return Err(TestCaseError::fail(format!("nothing to do in {sentence:?}")));
+    }
+    Ok(())
+}
+
+/// The number in "ask for at most 12 MHz" or in "even empty it has only 12 MHz".
+fn at_most(sentence: &str) -> Option<i64> {
+    let rest =
+        ["ask for at most ", "even empty it has only "].into_iter().find_map(|text| sentence.split(text).nth(1))?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+fn add_node(world: &mut World, shape: &JobShape) {
+    let number = world.nodes.len() as u128 + 1;
+    let node = shape::NodeShape {
+        cpu: 100_000,
+        memory: 100_000,
+        reserved_cpu: 0,
+        class: shape.class.unwrap_or(true),
+        rack: Some(2),
+        second_datacenter: false,
+        gpus: 2,
+        volume: Some(false),
+        max_allocs: None,
+        public: true,
+    };
+    world.put_node(shape::node(number, &node));
+}
