@@ -12,6 +12,7 @@ mod connect;
 mod diagnostics;
 mod dynamic;
 mod evaluate;
+mod field;
 mod files;
 mod format;
 mod functions;

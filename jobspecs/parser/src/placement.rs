@@ -2,8 +2,9 @@
 
 use model::job::{Affinity, Constraint, Spread, SpreadTarget};
 
-use crate::block::{Block, Cut};
+use crate::block::Block;
 use crate::diagnostics::Problem;
+use crate::field::Cut;
 
 /// Operators that may be written as an attribute: `regexp = "..."` for `operator = "regexp"`, `value = "..."`.
 const CONSTRAINT_WORDS: [&str; 4] = ["version", "semver", "regexp", "set_contains"];
