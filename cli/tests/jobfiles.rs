@@ -19,7 +19,8 @@ fn drover_in(dir: &Path, arguments: &[&str], input: &str) -> Outcome {
     command.current_dir(dir).args(arguments).env("NO_COLOR", "1").env_remove("DROVER_ADDR").env_remove("NOMAD_ADDR");
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drover starts");
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    // A command that does not read its input may have ended before it is written.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Outcome {
         code: output.status.code().unwrap_or(-1),
@@ -171,6 +172,19 @@ fn variables_come_from_flags_files_and_the_environment() {
     assert_eq!(strict.code, 1, "{}", strict.err);
     let relaxed = drover(&["job", "run", "-output", "-hcl2-strict=false", "-var", "n=4", "-var", "m=1", "-"], file);
     assert!(relaxed.code == 0 && relaxed.err.contains("warning"), "{}", relaxed.err);
+}
+
+#[test]
+fn functions_read_files_beside_the_job_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "job \"f\" {\n  meta = {\n    motd = file(\"inner/motd.txt\")\n    all  = join(\",\", fileset(\".\", \"**\"))\n  }\n}\n";
+    std::fs::create_dir(dir.path().join("inner")).unwrap();
+    std::fs::write(dir.path().join("inner/motd.txt"), "hello").unwrap();
+    std::fs::write(dir.path().join("f.nomad.hcl"), text).unwrap();
+    let path = dir.path().join("f.nomad.hcl");
+    let run = drover(&["job", "run", "-output", &path.to_string_lossy()], "");
+    let printed: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.err));
+    assert_eq!(printed["Job"]["Meta"], serde_json::json!({"motd": "hello", "all": "f.nomad.hcl,inner/motd.txt"}));
 }
 
 #[test]

@@ -2,15 +2,24 @@
 
 /// The name among `known` that is most like `name`, if one is near enough to be meant: one edit, or a quarter of its
 /// letters. Edits are insertion, deletion, replacement, and the swap of neighbours (Damerau-Levenshtein); of equally
-/// near names one with the same first letter wins.
+/// near names the one that shares most letters wins, then one with the same first letter.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let lower = name.to_lowercase();
     let first = lower.chars().next();
     known
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min_by_key(|(distance, candidate)| (*distance, candidate.chars().next() != first))
+        .min_by_key(|(distance, candidate)| {
+            (*distance, usize::MAX - shared(&lower, candidate), candidate.chars().next() != first)
+        })
         .map(|(_, candidate)| candidate)
+}
+
+/// How many letters two words have in common, wherever they stand.
+fn shared(one: &str, other: &str) -> usize {
+    let mut left: Vec<char> = other.chars().collect();
+    let take = |letter: char| left.iter().position(|other| *other == letter).map(|at| left.swap_remove(at));
+    one.chars().filter_map(take).count()
 }
 
 /// Help for a value that is none of `allowed`: the one that was meant, or all of them.
@@ -35,6 +44,7 @@ mod tests {
         {
             assert_eq!(nearest(typo, known.into_iter()), Some(meant));
         }
+        assert_eq!(nearest("cros", ["cron", "crons"].into_iter()), Some("crons"));
         assert_eq!(nearest("daemon", known.into_iter()), None);
         assert_eq!(choices("daemon", &known), "use service, batch, system or sysbatch");
         assert_eq!(choices("btch", &known), "did you mean \"batch\"?");

@@ -68,6 +68,8 @@ impl Checked {
 /// How much of what this version cannot run stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// The job is printed as it was read: what rules say are warnings.
+    Print,
     /// The job is only looked at: what cannot run is warned about, and JSON is read as JSON only if it is.
     Look,
     /// The job is to run: what cannot run is an error.
@@ -94,7 +96,7 @@ pub fn load(file: &JobFile, purpose: Purpose, style: Style) -> Result<LoadedJob>
 pub fn check(file: &JobFile, purpose: Purpose) -> Result<Checked> {
     let (name, source) = read(&file.path)?;
     let looks_like_json = source.trim_start().starts_with('{');
-    if file.json && (purpose == Purpose::Run || looks_like_json) {
+    if file.json && (purpose != Purpose::Look || looks_like_json) {
         return check_json(name, source, purpose);
     }
     let mut options = jobspec::ParseOptions { strict: file.hcl2_strict, ..jobspec::ParseOptions::default() };
@@ -132,10 +134,11 @@ fn messages(found: &[Diagnostic]) -> Vec<String> {
 
 /// Everything that the rules say about a job.
 fn remarks(job: &Job, purpose: Purpose) -> jobspec::Remarks {
+    let error = if purpose == Purpose::Print { Severity::Warning } else { Severity::Error };
     let refused = if purpose == Purpose::Run { Severity::Error } else { Severity::Warning };
     let Remarks { errors, unsupported, warnings } = Remarks::of(job).and(drivers::remarks(job));
     let with = |severity, found: Vec<Violation>| found.into_iter().map(move |one| (severity, one));
-    with(Severity::Error, errors).chain(with(refused, unsupported)).chain(with(Severity::Warning, warnings)).collect()
+    with(error, errors).chain(with(refused, unsupported)).chain(with(Severity::Warning, warnings)).collect()
 }
 
 /// The API's JSON has no places: findings name the field.
@@ -177,3 +180,7 @@ pub fn read(path: &str) -> Result<(String, String)> {
     let source = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{name} is not UTF-8 text"))?;
     Ok((name.to_owned(), source))
 }
+
+#[cfg(test)]
+#[path = "typo_tests.rs"]
+mod typos;

@@ -13,7 +13,7 @@ use crate::session::{Session, print_json};
 /// Exit code 0 healthy (or done), 1 failed, 2 not placed.
 pub async fn run(args: JobRun) -> Result<ExitCode> {
     let session = Session::open(&args.connection)?;
-    let purpose = if args.output { Purpose::Look } else { Purpose::Run };
+    let purpose = if args.output { Purpose::Print } else { Purpose::Run };
     let loaded = job_file::load(&args.file, purpose, session.style)?;
     if args.output {
         return print_json(&serde_json::json!({ "Job": loaded.job }));

@@ -465,7 +465,7 @@ impl<'x> Block<'x> {
             let help = if attributes.contains(&name) {
                 format!("{name} is an attribute: write {name} = ...")
             } else {
-                suggestion(name, blocks.iter().chain(&attributes))
+                suggestion(name, blocks.iter().chain(&attributes).chain(&["dynamic"]))
             };
             let message = format!("{} has no block {name:?}", self.name);
             self.session.report(Problem { message, span: child.span.clone(), help: Some(help) });

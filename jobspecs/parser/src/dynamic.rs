@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::block::Child;
-use crate::diagnostics::Problem;
+use crate::diagnostics::{Problem, nearest};
 use crate::evaluate::{Evaluated, Evaluator, Scope};
 use crate::syntax::{Block as Syntax, Contents, Expression, Item, Json, JsonKind, Name, Span};
 use crate::value::Value;
@@ -35,7 +35,10 @@ pub(crate) fn expand<'x>(evaluator: &Evaluator<'_>, syntax: &'x Syntax, scope: &
                 "labels" => labels = Some(attribute.value.clone()),
                 other => {
                     let message = format!("dynamic has no attribute {other:?}");
-                    let help = format!("attributes of the {} go inside content {{ ... }}", label.text);
+                    let help = match nearest(other, ["for_each", "iterator", "labels"].into_iter()) {
+                        Some(near) => format!("did you mean {near:?}?"),
+                        None => format!("attributes of the {} go inside content {{ ... }}", label.text),
+                    };
                     return Err(Problem::with_help(message, attribute.name.span.clone(), help));
                 }
             },
@@ -43,7 +46,13 @@ pub(crate) fn expand<'x>(evaluator: &Evaluator<'_>, syntax: &'x Syntax, scope: &
                 content = Some(inner.body.contents())
             }
             Item::Block(inner) => {
-                return Err(Problem::new("dynamic takes exactly one content block", inner.name.span.clone()));
+                let message = "dynamic takes exactly one content block";
+                return Err(match nearest(&inner.name.text, ["content"].into_iter()).filter(|_| content.is_none()) {
+                    Some(near) => {
+                        Problem::with_help(message, inner.name.span.clone(), format!("did you mean {near:?}?"))
+                    }
+                    None => Problem::new(message, inner.name.span.clone()),
+                });
             }
         }
     }

@@ -62,20 +62,29 @@ fn evaluate(session: &mut Session<'_>, locals: &[&Local<'_>]) {
     let place: BTreeMap<&str, usize> = locals.iter().enumerate().map(|(at, local)| (local.name, at)).collect();
     let mut waiting: Vec<usize> = Vec::with_capacity(locals.len());
     let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); locals.len()];
+    // Those that name a local that does not exist come last: then all names are there to be suggested.
+    let mut doubtful: Vec<usize> = Vec::new();
     for (at, local) in locals.iter().enumerate() {
         let found = references::of(&local.value);
-        let mut needs: Vec<usize> = found
+        let named: Vec<Option<usize>> = found
             .into_iter()
             .filter_map(|(root, name)| if root == "local" { name } else { None })
-            .filter_map(|name| place.get(name).copied())
+            .map(|name| place.get(name).copied())
             .collect();
+        if named.contains(&None) {
+            doubtful.push(at);
+        }
+        let mut needs: Vec<usize> = named.into_iter().flatten().collect();
         needs.sort_unstable();
         needs.dedup();
         waiting.push(needs.len());
         needs.into_iter().for_each(|need| needed_by[need].push(at));
     }
-    let mut ready: VecDeque<usize> = (0..locals.len()).filter(|at| waiting[*at] == 0).collect();
-    while let Some(at) = ready.pop_front() {
+    let (last, first): (Vec<usize>, Vec<usize>) =
+        (0..locals.len()).filter(|at| waiting[*at] == 0).partition(|at| doubtful.contains(at));
+    let mut last: VecDeque<usize> = last.into();
+    let mut ready: VecDeque<usize> = first.into();
+    while let Some(at) = ready.pop_front().or_else(|| last.pop_front()) {
         let local = locals[at];
         match session.evaluator.evaluate(&local.value, &Scope::default()) {
             Ok(value) => drop(session.evaluator.locals.insert(local.name.to_owned(), value)),

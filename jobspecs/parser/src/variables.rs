@@ -133,7 +133,10 @@ fn declare<'x>(session: &Session<'_>, block: &Top<'x>, declared: &mut Vec<Declar
             },
             Entry::Block(rule) if rule.name == "validation" => variable.rules.push(read_rule(&rule)?),
             Entry::Block(other) => {
-                return Err(Problem::new(format!("variable has no block {:?}", other.name), other.span));
+                let help =
+                    nearest(other.name, ["validation"].into_iter()).map(|near| format!("did you mean {near:?}?"));
+                let message = format!("variable has no block {:?}", other.name);
+                return Err(Box::new(Problem { message, span: other.span, help }));
             }
         }
     }
@@ -183,7 +186,10 @@ fn read_rule<'x>(rule: &Top<'x>) -> Evaluated<Rule<'x>> {
             Entry::Attribute(name, value) if name.text == "condition" => condition = Some(value),
             Entry::Attribute(name, value) if name.text == "error_message" => message = Some(value),
             Entry::Attribute(name, _) => {
-                return Err(Problem::new(format!("validation has no attribute {:?}", name.text), name.span.clone()));
+                let known = ["condition", "error_message"];
+                let help = nearest(&name.text, known.into_iter()).map(|near| format!("did you mean {near:?}?"));
+                let message = format!("validation has no attribute {:?}", name.text);
+                return Err(Box::new(Problem { message, span: name.span.clone(), help }));
             }
             Entry::Block(other) => return Err(Problem::new("validation takes attributes only", other.span)),
         }

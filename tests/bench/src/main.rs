@@ -15,6 +15,7 @@ mod idle;
 mod machine;
 mod nodes;
 mod open_loop;
+mod parse;
 mod planner;
 mod scale;
 mod swarm;
@@ -69,6 +70,8 @@ enum Bench {
     System,
     /// A twentieth of 5,000 full nodes lost
     NodeLoss,
+    /// Job files to jobs on one core: one of 10,000 lines, and 1,000 small ones
+    Parse,
 }
 
 fn main() -> ExitCode {
@@ -97,6 +100,7 @@ fn run(cli: &Cli) -> Result<Report> {
         Bench::OpenLoop => open_loop::measure(cli.smoke).await,
         Bench::System => nodes::system(cli.smoke).await,
         Bench::NodeLoss => nodes::loss(cli.smoke).await,
+        Bench::Parse => parse::measure(cli.smoke),
     };
     let own = if matches!(cli.bench, Bench::Docker) { Own::FamilyAndEngine } else { Own::Family };
     runtime.block_on(machine::quiet_block(cli.smoke, own, measure))
