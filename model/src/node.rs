@@ -20,6 +20,18 @@ pub enum NodeStatus {
     Disconnected,
 }
 
+impl NodeStatus {
+    /// As Nomad writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeStatus::Initializing => "initializing",
+            NodeStatus::Ready => "ready",
+            NodeStatus::Down => "down",
+            NodeStatus::Disconnected => "disconnected",
+        }
+    }
+}
+
 /// Whether users allow new work on a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod changes;
 pub mod config;
 pub mod dry_run;
+pub mod explain;
 pub mod http;
 pub mod leader;
 pub mod local_client;
@@ -17,6 +18,7 @@ mod observers;
 pub mod raft;
 pub mod rpc;
 mod server;
+pub mod what_if;
 
 pub use changes::{Changes, Topic};
 pub use config::ServerConfig;

@@ -8,6 +8,7 @@ pub mod blocked;
 mod exclusive;
 mod explain;
 mod feasible;
+pub mod inspect;
 mod memo;
 mod overlay;
 mod plan;

@@ -94,12 +94,6 @@ impl<'a> Draft<'a> {
             ..eval.clone()
         };
         let all_at_once = view.job.is_some_and(|job| job.all_at_once);
-        let mut usage = Usage::default();
-        for alloc in view.allocs.iter().filter(|alloc| !alloc.is_terminal()) {
-            if let Some(slot) = table.slot(alloc.node_id) {
-                usage.add(slot, &alloc.task_group);
-            }
-        }
         Draft {
             table,
             view,
@@ -107,7 +101,7 @@ impl<'a> Draft<'a> {
             seed,
             index,
             overlay: Overlay::new(table),
-            usage,
+            usage: Usage::of(table, view),
             plan: Plan { eval, all_at_once, base_index: index, ..Plan::default() },
             evals_made: 0,
             failed: BTreeMap::new(),

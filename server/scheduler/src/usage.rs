@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::table::NodeTable;
+use crate::view::JobView;
+
 /// Copies by node and group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Usage {
@@ -9,6 +12,17 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Where the job's copies are now.
+    pub fn of(table: &NodeTable, view: &JobView<'_>) -> Usage {
+        let mut usage = Usage::default();
+        for alloc in view.allocs.iter().filter(|alloc| !alloc.is_terminal()) {
+            if let Some(slot) = table.slot(alloc.node_id) {
+                usage.add(slot, &alloc.task_group);
+            }
+        }
+        usage
+    }
+
     /// One more copy of `group` on the node.
     pub fn add(&mut self, slot: usize, group: &str) {
         *self.copies.entry((slot, group.to_owned())).or_insert(0) += 1;

@@ -12,6 +12,7 @@ mod client_alloc;
 mod client_fs;
 mod error;
 mod evaluations;
+mod explain;
 mod filter;
 mod internal;
 mod jobs;

@@ -7,8 +7,8 @@ use http::Method;
 use super::call::{Answer, Call};
 use super::query::decode;
 use super::{
-    agent, allocations, client_alloc, client_fs, evaluations, internal, jobs, metrics, nodes, operator, plan, register,
-    services, status,
+    agent, allocations, client_alloc, client_fs, evaluations, explain, internal, jobs, metrics, nodes, operator, plan,
+    register, services, status,
 };
 
 /// What a caller must be allowed to do. Checked once tokens exist; a row cannot be written without one.
@@ -88,6 +88,7 @@ pub(super) fn table() -> Table {
         GET    "/v1/job/{id}/versions"             ReadJob        jobs::versions;
         GET    "/v1/job/{id}/submission"           ReadJob        jobs::submission;
         GET    "/v1/job/{id}/services"             ReadJob        services::of_job;
+        GET    "/v1/job/{id}/explain"              ReadJob        explain::of_job;
         GET    "/v1/job/{id}/actions"              ReadJob        jobs::actions;
         WRITE  "/v1/job/{id}/plan"                 SubmitJob      plan::plan;
         WRITE  "/v1/job/{id}/dispatch"             SubmitJob      jobs::not_yet;
@@ -102,17 +103,20 @@ pub(super) fn table() -> Table {
         DELETE "/v1/job/{id}"                      SubmitJob      register::deregister;
         GET    "/v1/allocations"                   ReadJob        allocations::list;
         WRITE  "/v1/allocation/{id}/stop"          AllocLifecycle allocations::stop;
+        GET    "/v1/allocation/{id}/explain"       ReadJob        explain::of_alloc;
         GET    "/v1/allocation/{id}/services"      ReadJob        services::of_alloc;
         GET    "/v1/allocation/{id}/checks"        ReadJob        client_alloc::checks;
         GET    "/v1/allocation/{id}"               ReadJob        allocations::get;
         GET    "/v1/evaluations"                   ReadJob        evaluations::list;
         GET    "/v1/evaluations/count"             ReadJob        evaluations::count;
+        GET    "/v1/evaluation/{id}/explain"       ReadJob        explain::of_eval;
         GET    "/v1/evaluation/{id}/allocations"   ReadJob        evaluations::allocations;
         GET    "/v1/evaluation/{id}"               ReadJob        evaluations::get;
         GET    "/v1/nodes"                         ReadNode       nodes::list;
         GET    "/v1/node/{id}/allocations"         ReadNode       nodes::allocations;
         WRITE  "/v1/node/{id}/eligibility"         WriteNode      nodes::eligibility;
         GET    "/v1/node/{id}"                     ReadNode       nodes::get;
+        POST   "/v1/what-if"                       ReadNode       explain::what_if;
         GET    "/v1/services"                      ReadJob        services::list;
         GET    "/v1/service/{name}"                ReadJob        services::get;
         GET    "/v1/client/fs/logs/{id}"           ReadLogs       client_fs::logs;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::allocation::{Allocation, DesiredStatus};
 use model::compiled::CompiledJob;
 use model::evaluation::{EvalStatus, Evaluation, Plan};
-use model::id::{AllocId, EvalId, NodeId, Seed};
+use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::job::Job;
 use model::time::Timestamp;
 use scheduler::blocked::BlockedEvals;
@@ -221,16 +221,21 @@ impl Planner {
 
 /// Runs the scheduler for one evaluation on the state as it is.
 pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
-    let stored: Option<Arc<StoredJob>> = state.job(&eval.job);
+    with_view(state, &eval.job, |view| schedule(table, view, eval, now, seed, state.index()))
+}
+
+/// Shows one job of the state as the scheduler sees it.
+pub fn with_view<T>(state: &State, key: &JobKey, look: impl FnOnce(&JobView<'_>) -> T) -> T {
+    let stored: Option<Arc<StoredJob>> = state.job(key);
     let create_index = stored.as_ref().map_or(0, |job| job.compiled.create_index);
-    let version = |number: u64| state.job_version(&eval.job, create_index, number);
+    let version = |number: u64| state.job_version(key, create_index, number);
     let old_versions = |number: u64| -> Option<Arc<CompiledJob>> { version(number).map(|job| job.compiled.clone()) };
     let documents = |number: u64| -> Option<Arc<Job>> { version(number).map(|job| job.document.clone()) };
     let config = state.scheduling();
-    let allocs: Vec<Arc<Allocation>> = state.allocs_of_job(&eval.job).collect();
+    let allocs: Vec<Arc<Allocation>> = state.allocs_of_job(key).collect();
     let view = JobView {
         job: stored.as_ref().map(|job| job.compiled.as_ref()),
-        key: &eval.job,
+        key,
         allocs: allocs.iter().map(Arc::as_ref).collect(),
         old_versions: &old_versions,
         documents: &documents,
@@ -239,7 +244,7 @@ pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timest
         // Nobody watches over rollouts yet.
         rollout: None,
     };
-    schedule(table, &view, eval, now, seed, state.index())
+    look(&view)
 }
 
 /// The allocations on a node that have not ended, as preemption sees them.
