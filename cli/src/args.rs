@@ -96,6 +96,11 @@ pub enum Command {
     /// Work with nodes
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Say why a copy is where it is, why not elsewhere, and what would have to change
+    Explain(Explain),
+    /// Say what would happen if nodes went or came; nothing is changed
+    #[command(subcommand)]
+    WhatIf(WhatIfCommand),
     /// Look up services
     #[command(subcommand)]
     Service(ServiceCommand),
@@ -380,6 +385,51 @@ pub struct EvalStatus {
     pub read: Read,
     /// The evaluation's id or the start of it
     pub eval: Option<String>,
+}
+
+/// `explain`
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub read: Read,
+    /// A job, or the start of an allocation's or an evaluation's id
+    #[arg(value_name = "JOB|ALLOC|EVAL")]
+    pub target: String,
+    /// Look closer at one node: its name or the start of its id
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
+}
+
+/// `what-if ...`
+#[derive(Debug, Subcommand)]
+pub enum WhatIfCommand {
+    /// A node is lost
+    NodeDown(WhatIfNode),
+    /// A node takes nothing new, and what runs there moves away
+    Drain(WhatIfNode),
+    /// Empty nodes join that look like one that is there: `what-if add-nodes 3 like node-1`
+    AddNodes(WhatIfAdd),
+}
+
+/// `what-if node-down`, `what-if drain`
+#[derive(Clone, Debug, Args)]
+pub struct WhatIfNode {
+    #[command(flatten)]
+    pub read: Read,
+    /// The node's name or the start of its id
+    pub node: String,
+}
+
+/// `what-if add-nodes`
+#[derive(Clone, Debug, Args)]
+pub struct WhatIfAdd {
+    #[command(flatten)]
+    pub read: Read,
+    /// How many
+    pub count: u64,
+    /// `like`, and the name of a node or the start of its id
+    #[arg(value_name = "like NODE", num_args = 1..=2, required = true)]
+    pub like: Vec<String>,
 }
 
 /// `node ...`

@@ -29,7 +29,7 @@ pub fn of_job(
     node: Option<NodeId>,
 ) -> Vec<GroupInspection> {
     let Some(stored) = state.job(key) else { return Vec::new() };
-    let table = NodeTable::of(state.nodes().map(Arc::as_ref), state.allocs().map(Arc::as_ref));
+    let table = NodeTable::of(state.nodes().map(Arc::as_ref), state.allocs());
     let groups = stored.compiled.groups.iter().filter(|group| only.is_none_or(|only| only == group.name));
     with_view(state, key, |view| {
         let look = |group| inspect(&table, view, &stored.compiled, group, instead_of, node);

@@ -165,7 +165,7 @@ impl Imagined {
 fn compare(before: &State, after: &State) -> Outcome {
     let node_name = |id: NodeId| after.node(id).map_or_else(|| id.short(), |node| node.name.clone());
     let by_name = |alloc: &Allocation| (alloc.job.clone(), alloc.name.clone(), alloc.id);
-    let mut fresh: Vec<&Arc<Allocation>> =
+    let mut fresh: Vec<Arc<Allocation>> =
         after.allocs().filter(|alloc| before.alloc(alloc.id).is_none() && !alloc.is_terminal()).collect();
     fresh.sort_by_key(|alloc| by_name(alloc));
     let replaced: BTreeSet<AllocId> = fresh.iter().filter_map(|alloc| alloc.previous_allocation).collect();
@@ -175,11 +175,11 @@ fn compare(before: &State, after: &State) -> Outcome {
         from: alloc.previous_allocation.and_then(|id| before.alloc(id)).map(|old| node_name(old.node_id)),
         to: node_name(alloc.node_id),
     });
-    let ends = |alloc: &&Arc<Allocation>| {
+    let ends = |alloc: &Arc<Allocation>| {
         let now = after.alloc(alloc.id);
         !alloc.is_terminal() && now.is_none_or(|now| now.is_terminal()) && !replaced.contains(&alloc.id)
     };
-    let mut ended: Vec<&Arc<Allocation>> = before.allocs().filter(ends).collect();
+    let mut ended: Vec<Arc<Allocation>> = before.allocs().filter(ends).collect();
     ended.sort_by_key(|alloc| by_name(alloc));
     let stopped = ended.iter().map(|alloc| Stopped {
         name: alloc.name.clone(),

@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod eval;
+pub mod explain;
 pub mod fmt;
 pub mod job_file;
 pub mod job_folder;
@@ -17,3 +18,4 @@ pub mod monitor;
 pub mod node;
 pub mod reasons;
 pub mod service;
+pub mod what_if;

@@ -17,7 +17,8 @@ pub fn lines(failed: &Value, style: Style) -> Vec<String> {
     out
 }
 
-fn of_metric(metric: &Value) -> Vec<String> {
+/// What one metric says: how many nodes were looked at, what refused them, what would help.
+pub fn of_metric(metric: &Value) -> Vec<String> {
     let mut out = Vec::new();
     let in_pool = number(metric, &["NodesInPool"]);
     let evaluated = number(metric, &["NodesEvaluated"]);
@@ -40,6 +41,7 @@ fn of_metric(metric: &Value) -> Vec<String> {
     out
 }
 
-fn plural(count: i64, noun: &str) -> String {
+/// `node` or `nodes`.
+pub fn plural(count: i64, noun: &str) -> String {
     if count == 1 { noun.to_owned() } else { format!("{noun}s") }
 }

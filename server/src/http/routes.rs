@@ -116,7 +116,7 @@ pub(super) fn table() -> Table {
         GET    "/v1/node/{id}/allocations"         ReadNode       nodes::allocations;
         WRITE  "/v1/node/{id}/eligibility"         WriteNode      nodes::eligibility;
         GET    "/v1/node/{id}"                     ReadNode       nodes::get;
-        POST   "/v1/what-if"                       ReadNode       explain::what_if;
+        WRITE  "/v1/what-if"                       ReadNode       explain::what_if;
         GET    "/v1/services"                      ReadJob        services::list;
         GET    "/v1/service/{name}"                ReadJob        services::get;
         GET    "/v1/client/fs/logs/{id}"           ReadLogs       client_fs::logs;
