@@ -98,6 +98,8 @@ pub enum Command {
     Node(NodeCommand),
     /// Say why a copy is where it is, why not elsewhere, and what would have to change
     Explain(Explain),
+    /// Make a recorded decision again and compare it with the record
+    Replay(Replay),
     /// Say what would happen if nodes went or came; nothing is changed
     #[command(subcommand)]
     WhatIf(WhatIfCommand),
@@ -398,6 +400,15 @@ pub struct Explain {
     /// Look closer at one node: its name or the start of its id
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
+}
+
+/// `replay`
+#[derive(Clone, Debug, Args)]
+pub struct Replay {
+    #[command(flatten)]
+    pub read: Read,
+    /// The evaluation's id or the start of it
+    pub eval: String,
 }
 
 /// `what-if ...`

@@ -68,6 +68,7 @@ async fn ask(command: Command) -> anyhow::Result<ExitCode> {
         Command::Alloc(AllocCommand::Restart(args)) => alloc::restart(args).await,
         Command::Eval(EvalCommand::Status(args)) => eval::status(args).await,
         Command::Explain(args) => commands::explain::run(args).await,
+        Command::Replay(args) => commands::explain::replay(args).await,
         Command::WhatIf(question) => commands::what_if::run(question).await,
         Command::Node(NodeCommand::Status(args)) => commands::node::status(args).await,
         Command::Service(ServiceCommand::List(args)) => commands::service::list(args).await,

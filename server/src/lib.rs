@@ -16,6 +16,7 @@ pub mod local_client;
 pub mod metrics;
 mod observers;
 pub mod raft;
+pub mod replay;
 pub mod rpc;
 mod server;
 pub mod what_if;

@@ -26,7 +26,7 @@ impl Listener for Observers {
     fn applied(&self, state: &Arc<State>, touched: &Touched, commands: u64) {
         self.metrics.commands_applied.add(commands);
         self.catalog.apply(state, touched);
-        self.leader.applied(touched);
+        self.leader.applied(state, touched);
         self.changes.wake(touched);
     }
 

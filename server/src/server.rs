@@ -178,6 +178,14 @@ impl Server {
         crate::dry_run::run(&self.state(), job, now(), new_seed())
     }
 
+    /// Makes the latest decision on an evaluation again, from the log. Blocks; see [`crate::replay`].
+    ///
+    /// # Errors
+    /// When the log does not reach back so far, or cannot be read.
+    pub fn replay(&self, eval: model::id::EvalId) -> Result<crate::replay::Replay, crate::raft::HistoryError> {
+        crate::replay::run(&self.log, eval)
+    }
+
     /// Service instances, kept with every applied batch.
     pub fn catalog(&self) -> Arc<CatalogView> {
         self.catalog.clone()

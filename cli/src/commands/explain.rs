@@ -1,4 +1,5 @@
-//! `explain`: why a copy is where it is, why not elsewhere, and what would have to change.
+//! `explain`: why a copy is where it is, why not elsewhere, and what would have to change. `replay`: whether a recorded
+//! decision comes out the same when it is made again.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use super::reasons;
-use crate::args::Explain;
+use crate::args::{Explain, Replay};
 use crate::output::Style;
 use crate::output::json::{entries, id, items, number, text};
 use crate::session::{Session, print_json};
@@ -140,4 +141,36 @@ fn of_node(node: &Value, style: Style) -> Vec<String> {
         out.extend(items(metric, &["Help"]).filter_map(Value::as_str).map(|help| format!("  help: {help}")));
     }
     out
+}
+
+/// Makes a recorded decision again. Exit code 1 when it comes out differently.
+pub async fn replay(args: Replay) -> Result<ExitCode> {
+    let session = Session::open(&args.read.connection)?;
+    let stub = session.find("evaluation", "/v1/evaluations", &args.eval).await?;
+    let answer: Value = session.api.get(&format!("/v1/evaluation/{}/replay", text(&stub, &["ID"]))).await?.body;
+    let equal = answer.get("Equal").and_then(Value::as_bool).unwrap_or(false);
+    let code = if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if args.read.json {
+        print_json(&answer)?;
+        return Ok(code);
+    }
+    let mark = if equal { session.style.good("✓") } else { session.style.bad("✗") };
+    let verdict = if equal { "comes out the same, to the last bit" } else { "comes out differently" };
+    println!(
+        "{mark} Evaluation {} of job {:?} {verdict}",
+        id(&answer, &["EvalID"], args.read.verbose),
+        text(&answer, &["JobID"])
+    );
+    println!("  made from the state at index {}", number(&answer, &["BaseIndex"]));
+    for (what, key) in [("recorded", "Recorded"), ("replayed", "Replayed")] {
+        let placed: Vec<String> = items(&answer, &[key, "Placed"])
+            .map(|one| format!("{} on {}", text(one, &["Name"]), text(one, &["NodeName"])))
+            .collect();
+        let placed = if placed.is_empty() { "nothing".to_owned() } else { placed.join(", ") };
+        println!("  {what}  {}  placed {placed}", &text(&answer, &[key, "Hash"]).chars().take(16).collect::<String>());
+    }
+    for difference in items(&answer, &["Differences"]).filter_map(Value::as_str) {
+        println!("  {difference}");
+    }
+    Ok(code)
 }

@@ -13,6 +13,7 @@ use super::jobs::no_job;
 use super::response::Reply;
 use super::views::value_of;
 use crate::explain::{self, GroupInspection};
+use crate::raft::HistoryError;
 use crate::what_if::{self, Change, MAX_NODES};
 
 /// Runs `look` on the state of now, away from the threads that serve.
@@ -136,6 +137,30 @@ pub(super) async fn of_eval(call: Call) -> Answer {
         }))
     };
     let (body, index) = compute(&call, look).await?;
+    answer(&body, index)
+}
+
+/// `GET /v1/evaluation/:id/replay`: the recorded decision made again, and whether every bit is the same.
+pub(super) async fn replay(call: Call) -> Answer {
+    let id: EvalId = call.id.parse().map_err(|why| malformed_id("eval", &why))?;
+    let (server, index) = (call.server.clone(), call.server.state().index());
+    let done = tokio::task::spawn_blocking(move || server.replay(id)).await;
+    let done = done.map_err(|why| ApiError::refused(format!("the replay stopped: {why}")))?;
+    let replay = done.map_err(|why| match why {
+        HistoryError::Forgotten(_) | HistoryError::TooOld { .. } => ApiError::not_found(why.to_string()),
+        HistoryError::Database(_) | HistoryError::Snapshot(_) => ApiError::refused(why.to_string()),
+    })?;
+    let view = |plan: &model::evaluation::Plan, hash: &str| {
+        let places = plan.placements.iter().map(|alloc| json!({"Name": alloc.name, "NodeName": alloc.node_name}));
+        json!({"Hash": hash, "Placed": places.collect::<Vec<_>>(), "Stopped": plan.stops.len()})
+    };
+    let body = json!({
+        "EvalID": id, "JobID": replay.recorded.eval.job.id, "BaseIndex": replay.recorded.base_index,
+        "Equal": replay.hashes[0] == replay.hashes[1],
+        "Recorded": view(&replay.recorded, &replay.hashes[0]),
+        "Replayed": view(&replay.replayed, &replay.hashes[1]),
+        "Differences": replay.differences,
+    });
     answer(&body, index)
 }
 

@@ -110,6 +110,7 @@ pub(super) fn table() -> Table {
         GET    "/v1/evaluations"                   ReadJob        evaluations::list;
         GET    "/v1/evaluations/count"             ReadJob        evaluations::count;
         GET    "/v1/evaluation/{id}/explain"       ReadJob        explain::of_eval;
+        GET    "/v1/evaluation/{id}/replay"        ReadJob        explain::replay;
         GET    "/v1/evaluation/{id}/allocations"   ReadJob        evaluations::allocations;
         GET    "/v1/evaluation/{id}"               ReadJob        evaluations::get;
         GET    "/v1/nodes"                         ReadNode       nodes::list;

@@ -14,7 +14,7 @@ use model::id::NodeId;
 use model::node::NodeStatus;
 use model::time::{GoDuration, Timestamp};
 use parking_lot::Mutex;
-use state::{Op, Reply, State, Touched};
+use state::{Command, Op, Reply, State, Touched};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -38,10 +38,19 @@ pub struct Leader {
     grace: GoDuration,
     started: Instant,
     /// What was committed since the planner looked; none while nobody plans.
-    news: Mutex<Option<Touched>>,
+    news: Mutex<Option<News>>,
     news_bell: Notify,
     heartbeats: Mutex<Heartbeats>,
     heartbeats_bell: Notify,
+}
+
+/// What was committed since the planner looked.
+#[derive(Default)]
+struct News {
+    touched: Touched,
+    /// The state right after, so that what the planner knows and what it looks at are of one moment: a decision can be
+    /// made again only from exactly what it was made from.
+    state: Option<Arc<State>>,
 }
 
 impl Leader {
@@ -59,9 +68,10 @@ impl Leader {
     }
 
     /// Hands a batch of committed changes to the planner, if there is one.
-    pub fn applied(&self, touched: &Touched) {
+    pub fn applied(&self, state: &Arc<State>, touched: &Touched) {
         if let Some(news) = self.news.lock().as_mut() {
-            news.merge(touched.clone());
+            news.touched.merge(touched.clone());
+            news.state = Some(state.clone());
             self.news_bell.notify_one();
         }
     }
@@ -102,14 +112,15 @@ impl Leader {
 
     async fn plan(&self, log: &Log, metrics: &Metrics) {
         // From here on news are kept; the state is loaded afterwards, so nothing falls between.
-        *self.news.lock() = Some(Touched::default());
-        let mut planner = new_planner(log).await;
+        *self.news.lock() = Some(News::default());
+        let (mut planner, mut state) = new_planner(log).await;
         let mut written = None;
         loop {
-            let touched = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
-            let turn = Turn { planner, state: log.state(), touched, written: written.take() };
+            let News { touched, state: newer } = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
+            state = newer.filter(|newer| newer.index() > state.index()).unwrap_or(state);
+            let turn = Turn { planner, state: state.clone(), touched, written: written.take() };
             let Some((back, round, took)) = turn.take().await else {
-                planner = new_planner(log).await;
+                (planner, state) = new_planner(log).await;
                 continue;
             };
             planner = back;
@@ -125,8 +136,8 @@ impl Leader {
                 Err(cause) => {
                     tracing::warn!(%cause, "plans were not written; planning anew");
                     tokio::time::sleep(RETRY).await;
-                    *self.news.lock() = Some(Touched::default());
-                    planner = new_planner(log).await;
+                    *self.news.lock() = Some(News::default());
+                    (planner, state) = new_planner(log).await;
                 }
             }
         }
@@ -210,10 +221,11 @@ impl Turn {
     }
 }
 
-/// A planner for the state as it is.
-async fn new_planner(log: &Log) -> Planner {
+/// A planner for the state as it is, with that state.
+async fn new_planner(log: &Log) -> (Planner, Arc<State>) {
     let state = log.state();
-    tokio::task::spawn_blocking(move || Planner::of(&state)).await.unwrap_or_default()
+    let known = state.clone();
+    (tokio::task::spawn_blocking(move || Planner::of(&known)).await.unwrap_or_default(), state)
 }
 
 /// Whether a group with an allocation on the node lets it come back after the node was out of reach.
@@ -228,13 +240,13 @@ fn may_come_back(state: &State, id: NodeId) -> bool {
 
 /// Writes a round; both parts usually share one log entry.
 async fn submit(log: &Log, round: Round, metrics: &Metrics) -> Result<(), ProposeError> {
-    let Round { plans, overtaken } = round;
+    let Round { plans, overtaken, at, seed } = round;
     metrics.plans_submitted.add(plans.len() as u64);
     let apply = async {
         if plans.is_empty() {
             return Ok(None);
         }
-        log.propose(command(Op::ApplyPlans { plans })).await.map(Some)
+        log.propose(Command { at, seed, op: Op::ApplyPlans { plans } }).await.map(Some)
     };
     let cancel = async {
         if overtaken.is_empty() {

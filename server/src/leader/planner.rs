@@ -30,6 +30,10 @@ pub struct Round {
     pub plans: Vec<Plan>,
     /// Evaluations that others have overtaken, as cancelled.
     pub overtaken: Vec<Evaluation>,
+    /// The time that the decisions were made for. The log keeps it, so that they can be made again.
+    pub at: Timestamp,
+    /// What chance was drawn from, kept for the same reason.
+    pub seed: Seed,
 }
 
 impl Round {
@@ -156,12 +160,12 @@ impl Planner {
     /// Plans what is ready, up to the bounds of a round. The plans are in the table as if they had been applied;
     /// [`Planner::committed`] or a new planner must follow.
     pub fn plan(&mut self, state: &State, now: Timestamp, seed: Seed) -> Round {
-        let mut round = Round::default();
+        let mut round = Round { at: now, seed, ..Round::default() };
         let mut changes = 0;
         self.paused = state.scheduling().pause_eval_broker;
         while !self.paused && round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
             let Some(eval) = self.queue.dequeue(now) else { break };
-            let plan = plan_safely(&self.table, state, &eval, now, seed.child(round.plans.len() as u64));
+            let plan = plan_safely(&self.table, state, &eval, now, plan_seed(seed, round.plans.len()));
             if let Some(blocked) = self.blocked.job_changed(&eval.job).filter(|blocked| blocked.id != eval.id) {
                 self.overtaken.push(cancelled(&blocked, &format!("overtaken by evaluation {}", eval.id)));
             }
@@ -173,6 +177,15 @@ impl Planner {
         let planned: BTreeSet<EvalId> = round.plans.iter().map(|plan| plan.eval.id).collect();
         round.overtaken.retain(|eval| !planned.contains(&eval.id));
         round
+    }
+
+    /// Makes the decision of one evaluation again: `state` is as of the index that its round was planned from, `before`
+    /// are the plans before it in that round.
+    pub fn replan(state: &State, before: &[Plan], eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
+        let nodes = state.nodes().map(Arc::as_ref);
+        let mut planner = Planner { table: NodeTable::of(nodes, state.allocs()), ..Planner::default() };
+        before.iter().for_each(|plan| planner.assume(state, plan));
+        plan_safely(&planner.table, state, eval, now, plan_seed(seed, before.len()))
     }
 
     /// Puts a plan into the table as if it had been applied.
@@ -217,6 +230,11 @@ impl Planner {
     pub fn table(&self) -> &NodeTable {
         &self.table
     }
+}
+
+/// What the plan at `position` of a round draws chance from.
+fn plan_seed(round: Seed, position: usize) -> Seed {
+    round.child(position as u64)
 }
 
 /// Runs the scheduler for one evaluation on the state as it is.
@@ -275,7 +293,8 @@ fn plan_safely(table: &NodeTable, state: &State, eval: &Evaluation, now: Timesta
     })
 }
 
-fn pending(eval: &Evaluation) -> Evaluation {
+/// An evaluation as it goes into the queue.
+pub fn pending(eval: &Evaluation) -> Evaluation {
     Evaluation { status: EvalStatus::Pending, ..eval.clone() }
 }
 

@@ -94,7 +94,8 @@ impl LogStore {
         let _ = self.writer.ask(Request::Stop).await;
     }
 
-    fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, DatabaseError> {
+    /// Entries from `from` on, as many as one read brings; none when there are no more.
+    pub fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, DatabaseError> {
         let shared = self.shared.lock();
         let in_memory = shared.tail.first_key_value().map_or(u64::MAX, |(index, _)| *index);
         let mut entries = Vec::new();

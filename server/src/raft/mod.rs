@@ -4,6 +4,7 @@
 //! through the [`writer`] thread, [`state_machine`] applies what is committed and publishes the new state.
 
 mod database;
+mod history;
 mod log_store;
 mod network;
 mod proposals;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use database::DatabaseError;
+pub use history::{HistoryError, Recorded};
 pub use state_machine::{Listener, RestoreError};
 
 use crate::metrics::Metrics;
@@ -141,6 +143,15 @@ impl Log {
     /// Changes of leadership.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.clone()
+    }
+
+    /// Finds the latest decision on an evaluation in the log, with the state that it was made from. Reads the disk, so it
+    /// is not for a thread that serves.
+    ///
+    /// # Errors
+    /// When the log does not reach back so far, or cannot be read.
+    pub fn recorded(&self, eval: model::id::EvalId) -> Result<Recorded, HistoryError> {
+        history::recorded(&self.inner.store, eval)
     }
 
     /// Ends the log: nothing is accepted any more, what is queued is written.
