@@ -137,7 +137,8 @@ impl Imagined {
                 for number in 1..=*count {
                     let id = NodeId::derive(self.seed(), number);
                     let name = format!("{}-like-{number}", model.name);
-                    let node = Box::new(Node { id, name, ..Node::clone(&model) });
+                    let scheduling_eligibility = Eligibility::Eligible;
+                    let node = Box::new(Node { id, name, scheduling_eligibility, ..Node::clone(&model) });
                     self.apply(Op::RegisterNode { node });
                 }
             }

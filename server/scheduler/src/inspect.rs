@@ -76,7 +76,7 @@ pub fn inspect(
 
 fn look(picker: &Picker<'_, '_, '_>, slot: usize) -> NodeInspection {
     let node = picker.overlay.table.info(slot);
-    let verdict = match &picker.states[slot] {
+    let verdict = match picker.states.get(slot) {
         State::Apart => Verdict::Apart(why_apart(picker, node)),
         State::Rejected(_) => Verdict::Filtered,
         State::Short(_) => Verdict::Exhausted,
