@@ -2,6 +2,7 @@
 
 mod commands;
 mod containers;
+mod docs;
 mod durability;
 mod hostile;
 mod processes;

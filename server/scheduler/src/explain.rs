@@ -177,11 +177,7 @@ fn nothing_to_look_at(picker: &Picker<'_, '_, '_>) -> String {
     let ready = infos.iter().filter(|node| node.schedulable).count();
     if ready == 0 {
         let down = infos.iter().filter(|node| node.status == NodeStatus::Down).count();
-        return format!(
-            "None of the {} nodes takes new work: {down} down, {} not ready or ineligible.",
-            infos.len(),
-            infos.len() - down
-        );
+        return format!("No node takes new work: {down} down, {} not ready or ineligible.", infos.len() - down);
     }
     let in_pool = infos.iter().filter(|node| node.schedulable && picker.rules.is_in_pool(node)).count();
     if in_pool == 0 {
