@@ -271,10 +271,14 @@ impl<'a> Overlay<'a> {
         delta.exclusives.extend(exclusive.things());
         delta.staying += 1;
         let short = delta.free.minus(room);
-        if shortage(short).is_err() {
-            delta.give_on(room, first, &mut starts_after);
-        } else {
+        if shortage(short).is_ok() {
             delta.free = short;
+        } else if shortage(delta.free).is_err() {
+            // Others wait already, and what of the ending ones is theirs is not known: this one waits for all.
+            starts_after.extend(delta.ending.iter().map(|(id, _)| *id));
+            delta.free = short;
+        } else {
+            delta.give_on(room, first, &mut starts_after);
         }
         Some(Given { ports, exclusive, starts_after: self.and_before(starts_after) })
     }
@@ -307,16 +311,12 @@ fn shortage(left: Room) -> Result<(), Shortage> {
 }
 
 impl Delta {
-    /// Covers `room`, and what is missing already, from ending allocations first and free room last.
+    /// Covers `room` from ending allocations first and free room last.
     fn give_on(&mut self, room: Room, first: &[AllocId], names: &mut Vec<AllocId>) {
-        let positive = |free: Room| free.zip(Room::default(), i64::max);
-        let debt = Room::default().minus(self.free.zip(Room::default(), i64::min));
-        let mut need = room.plus(debt);
+        let mut need = room;
         self.ending.sort_by_key(|(id, _)| !first.contains(id));
-        let mut free = positive(self.free);
         for (id, left) in &mut self.ending {
-            let short = need.minus(free);
-            if short.cpu <= 0 && short.memory <= 0 && short.disk <= 0 {
+            if shortage(self.free.minus(need)).is_ok() {
                 break;
             }
             let used = need.zip(*left, |need, left| need.clamp(0, left.max(0)));
@@ -327,7 +327,6 @@ impl Delta {
             *left = left.minus(used);
             names.push(*id);
         }
-        free = free.minus(need);
-        self.free = free;
+        self.free = self.free.minus(need);
     }
 }

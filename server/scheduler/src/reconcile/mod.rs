@@ -1,14 +1,16 @@
 //! What has to change so that a group has the copies it should have. Pure, and blind to where new copies will go.
 
+mod canary;
 pub(crate) mod classify;
 mod disconnect;
 pub(crate) mod names;
 pub(crate) mod reschedule;
+mod surplus;
 pub(crate) mod updates;
 
 use std::collections::BTreeSet;
 
-use model::allocation::{Allocation, ClientStatus, DesiredStatus};
+use model::allocation::Allocation;
 use model::compiled::{CompiledGroup, CompiledJob};
 use model::evaluation::DesiredUpdates;
 use model::id::{AllocId, NodeId};
@@ -17,8 +19,10 @@ use model::time::Timestamp;
 use crate::feasible::Rules;
 use crate::table::NodeTable;
 use crate::view::JobView;
+use canary::Trial;
 use classify::{Standing, classify};
 use names::Names;
+use surplus::trim_surplus;
 use updates::Update;
 
 /// Texts of stops.
@@ -151,53 +155,6 @@ pub(crate) fn reconcile<'a>(
         .retain(|alloc| !touched.contains(&alloc.id) && changes.in_place.iter().all(|new| new.id != alloc.id));
     changes.wants.sort_by_key(|want| names::index(&want.name));
     changes
-}
-
-/// Copies of the current version that are tried beside the old ones.
-struct Trial<'a> {
-    canaries: Vec<&'a Allocation>,
-    /// Whether the group wants canaries that nobody has promoted.
-    open: bool,
-}
-
-impl<'a> Trial<'a> {
-    /// Takes canaries that wait for their promotion out of `own`, and stops those of overtaken versions.
-    fn of(scene: &Scene<'_, 'a>, own: &mut Vec<&'a Allocation>, changes: &mut Changes<'a>) -> Trial<'a> {
-        let wanted = scene.group.update.is_some_and(|update| update.canary > 0);
-        let promoted = scene.view.rollout.is_none_or(|rollout| rollout.promoted.contains(&scene.group.name));
-        let open = wanted && !promoted;
-        let mut canaries = Vec::new();
-        own.retain(|alloc| {
-            let current = alloc.job_version == scene.job.version;
-            let tried = alloc.canary && !alloc.is_terminal() && scene.view.rollout.is_some();
-            if tried && !current {
-                changes.stop(alloc, why::NOT_NEEDED, false);
-                changes.counts.stop += 1;
-            } else if tried && open {
-                canaries.push(*alloc);
-            }
-            !tried || (current && !open)
-        });
-        Trial { canaries, open }
-    }
-
-    /// The canaries that are missing; they have the names of copies that they will replace.
-    fn want_canaries(&self, scene: &Scene<'_, 'a>, slots: &Slots<'a>, changes: &mut Changes<'a>) {
-        let live = self.canaries.iter().filter(|alloc| !classify::is_lost(scene.table, alloc));
-        let live: Vec<&&Allocation> = live.collect();
-        for lost in self.canaries.iter().filter(|alloc| classify::is_lost(scene.table, alloc)) {
-            changes.stop(lost, why::LOST, true);
-        }
-        let mut names = Names::new(&scene.job.key.id, &scene.group.name);
-        live.iter().for_each(|alloc| names.take(&alloc.name));
-        let halted = scene.view.rollout.is_some_and(|rollout| rollout.halted);
-        let wanted = scene.group.update.map_or(0, |update| update.canary as usize);
-        let missing = if halted || slots.kept.is_empty() { 0 } else { wanted.saturating_sub(live.len()) };
-        for _ in 0..missing {
-            changes.wants.push(Want { name: names.next(), canary: true, ..Want::default() });
-            changes.counts.canary += 1;
-        }
-    }
 }
 
 impl<'a> Scene<'_, 'a> {
@@ -372,45 +329,6 @@ pub(crate) fn of_group<'a>(view: &JobView<'a>, job: &CompiledJob, group: &str) -
 /// Whether an allocation belongs to this incarnation of the job.
 pub(crate) fn is_own(alloc: &Allocation, job: &CompiledJob) -> bool {
     alloc.job_create_index == job.create_index
-}
-
-/// Stops what is above the count: first what a promoted canary has replaced, then what is leaving anyway, then the
-/// highest index.
-fn trim_surplus<'a>(slots: &mut Slots<'a>, version: u64, count: usize, changes: &mut Changes<'a>) {
-    let mut surplus = slots.len().saturating_sub(count);
-    let canaries = slots.kept.iter().filter(|alloc| alloc.canary && alloc.job_version == version);
-    let replaced: BTreeSet<String> = canaries.map(|alloc| alloc.name.clone()).collect();
-    let mut kept = Vec::with_capacity(slots.kept.len());
-    for alloc in std::mem::take(&mut slots.kept) {
-        if surplus > 0 && alloc.job_version != version && replaced.contains(&alloc.name) {
-            surplus -= 1;
-            drop_surplus(alloc, changes);
-        } else {
-            kept.push(alloc);
-        }
-    }
-    slots.kept = kept;
-    let leaving = surplus.min(slots.moved.len());
-    slots.moved.truncate(slots.moved.len() - leaving);
-    surplus -= leaving;
-    if surplus > 0 && crate::planted::is_enabled(crate::planted::Bug::CountDownKeepsHighest) {
-        surplus -= 1;
-    }
-    for _ in 0..surplus {
-        let lists = [&mut slots.kept, &mut slots.rescheduled, &mut slots.renewed];
-        let highest = lists.into_iter().max_by_key(|list| list.last().map(|alloc| (alloc.index(), alloc.create_index)));
-        let Some(alloc) = highest.and_then(Vec::pop) else { return };
-        drop_surplus(alloc, changes);
-    }
-}
-
-fn drop_surplus<'a>(alloc: &'a Allocation, changes: &mut Changes<'a>) {
-    changes.later.retain(|(_, later)| later.id != alloc.id);
-    changes.unknown.retain(|(_, unknown)| unknown.id != alloc.id);
-    if alloc.desired_status == DesiredStatus::Run && alloc.client_status != ClientStatus::Complete {
-        changes.stop(alloc, why::NOT_NEEDED, false);
-        changes.counts.stop += 1;
-    }
 }
 
 /// Brings running copies of older versions to the current one: in place, or by replacing as many as the policy allows.
