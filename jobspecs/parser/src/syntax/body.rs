@@ -34,7 +34,8 @@ impl Parser<'_> {
                 }
                 _ => {}
             }
-            let item = self.deeper(|parser| parser.item())?;
+            let block = open.map_or("", |open| self.source[open.clone()].split([' ', '"']).next().unwrap_or(""));
+            let item = self.deeper(|parser| parser.item(block))?;
             if let Item::Attribute(Attribute { name, .. }) = &item
                 && !names.insert(name.text.clone())
             {
@@ -45,8 +46,9 @@ impl Parser<'_> {
         }
     }
 
-    fn item(&mut self) -> Parsed<Item> {
-        let Some(name) = self.name() else { return Err(self.no_name()) };
+    /// An attribute or block inside a block of that name.
+    fn item(&mut self, inside: &str) -> Parsed<Item> {
+        let Some(name) = self.name() else { return Err(self.no_name(inside)) };
         self.skip()?;
         if self.byte() == Some(b'=') && !self.looking_at("==") {
             self.at += 1;
@@ -124,14 +126,14 @@ impl Parser<'_> {
         Ok(Name { text, span: start..self.at })
     }
 
-    fn no_name(&self) -> Box<Problem> {
+    fn no_name(&self, inside: &str) -> Box<Problem> {
         let problem = self.unexpected("the name of an attribute or block is needed here");
         if problem.help.is_some() {
             return problem;
         }
         let line = self.source[self.at..].lines().next().unwrap_or("");
         match self.byte() {
-            Some(b'"') => with(Problem::new("a name stands here in quotes", self.here()), quoted_name(line)),
+            Some(b'"') => with(Problem::new("a name stands here in quotes", self.here()), quoted_name(line, inside)),
             Some(b'0'..=b'9' | b'-') => with(problem, "a name begins with a letter"),
             _ => problem,
         }
@@ -166,6 +168,7 @@ impl Parser<'_> {
         let problem = self.unexpected("a label, = or { is needed here");
         match (self.byte(), labels) {
             _ if problem.help.is_some() => problem,
+            (Some(b':'), []) if name.text == "job" => with(problem, "a job file begins with: job \"name\" { ... }"),
             (Some(b':'), []) => with(problem, format!("HCL sets values with an equals sign: {} = ...", name.text)),
             (Some(b'.'), []) => {
                 let key = self.source[name.span.start..].split([' ', '=', '\t']).next().unwrap_or("");
@@ -177,11 +180,12 @@ impl Parser<'_> {
 }
 
 /// What to write for `"name" = ...`.
-fn quoted_name(line: &str) -> String {
+fn quoted_name(line: &str, inside: &str) -> String {
     let mut parts = line.trim_start_matches('"').splitn(2, '"');
     let (name, rest) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
         return format!("names are written without quotes: {name}{rest}");
     }
-    format!("a key like \"{name}\" needs the map form: meta = {{ \"{name}\" = ... }}")
+    let map = if inside == "env" { "env" } else { "meta" };
+    format!("a key like \"{name}\" needs the map form: {map} = {{ \"{name}\" = ... }}")
 }

@@ -211,7 +211,7 @@ impl Parser<'_> {
                 parser.skip()?;
                 if !parser.take(",") && parser.byte() != Some(b']') {
                     let problem = parser.unexpected("a comma or ] is needed between the values of a list");
-                    return Err(problem);
+                    return Err(if problem.help.is_some() { problem } else { with(problem, "write a comma here") });
                 }
             }
         })?;
