@@ -1,5 +1,6 @@
 //! What makes a job unacceptable: every violation at once, each with the path of its field.
 
+mod cron;
 mod group;
 mod service;
 mod task;
@@ -148,8 +149,8 @@ fn check_launching(job: &Job, kind: &str, findings: &mut Findings) {
             findings.add("Periodic", "cron and crons exclude each other");
         }
         for spec in several.iter().map(String::as_str).chain((!single.is_empty()).then_some(single)) {
-            if !cron_shape(spec) {
-                findings.advise("Periodic.Specs", format!("{spec:?} is no cron text"), "for example \"*/15 * * * *\"");
+            if let Err(why) = cron::check(spec) {
+                findings.advise("Periodic.Specs", why, "for example \"*/15 * * * *\"");
             }
         }
         let zone = periodic.time_zone.as_deref().unwrap_or_default();
@@ -169,17 +170,6 @@ fn check_launching(job: &Job, kind: &str, findings: &mut Findings) {
             findings.add("ParameterizedJob.MetaOptional", format!("{both:?} is both required and optional"));
         }
     }
-}
-
-/// Whether a text looks like cron: five to seven fields, or a word such as `@daily`.
-fn cron_shape(text: &str) -> bool {
-    if let Some(word) = text.strip_prefix('@') {
-        return word.starts_with("every ")
-            || ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"].contains(&word);
-    }
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    (5..=7).contains(&fields.len())
-        && fields.iter().all(|field| field.chars().all(|c| c.is_ascii_alphanumeric() || "*/,-?#".contains(c)))
 }
 
 /// `prefix` is empty or ends with a dot.
