@@ -17,7 +17,7 @@ const FILES: usize = 1_000;
 /// Samples of each figure.
 const SAMPLES: usize = 15;
 
-/// One group of 38 lines with expressions, templates and a heredoc; `@` is its number.
+/// One group with expressions, templates and a heredoc; `@` is its number.
 const GROUP: &str = r#"
   group "g@" {
     count = var.count + @ - @
