@@ -169,13 +169,13 @@ fn parse_ports(text: &str) -> BTreeSet<u16> {
 pub(crate) struct Holding {
     pub node: NodeId,
     pub room: Room,
-    pub ports: Vec<PortKey>,
+    pub ports: Box<[PortKey]>,
     /// Cores, devices and volumes of its own.
-    pub exclusives: Vec<Exclusive>,
+    pub exclusives: Box<[Exclusive]>,
     /// Priority of its job.
     pub priority: i64,
     /// What must have ended before it starts.
-    pub starts_after: Vec<AllocId>,
+    pub starts_after: Box<[AllocId]>,
     /// Meant to stop, not yet ended: what comes after it may wait for its end.
     pub ending: bool,
 }
@@ -186,9 +186,9 @@ impl Holding {
             node: alloc.node_id,
             room: Room::of(alloc),
             ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
-            exclusives: alloc.grant.exclusives(),
+            exclusives: alloc.grant.exclusives().into(),
             priority: alloc.priority,
-            starts_after: alloc.starts_after.clone(),
+            starts_after: alloc.starts_after.as_slice().into(),
             ending: alloc.desired_status != DesiredStatus::Run,
         }
     }

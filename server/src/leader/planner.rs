@@ -21,7 +21,7 @@ use state::{State, StoredJob, Table, Touched};
 /// The most plans in one round.
 const MAX_PLANS: usize = 256;
 /// A round takes no further evaluation once it changes this many allocations.
-const MAX_CHANGES: usize = 1024;
+const MAX_CHANGES: usize = 4096;
 
 /// What is to be written after one look at the queue.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,6 +15,7 @@ mod idle;
 mod machine;
 mod nodes;
 mod open_loop;
+mod packing;
 mod parse;
 mod planner;
 mod scale;
@@ -39,6 +40,9 @@ struct Cli {
     /// A few samples only: shows that the benchmark works, judges nothing
     #[arg(long, global = true)]
     smoke: bool,
+    /// For packing: a folder with the public traces `openb_node_list_all_node.csv` and `openb_pod_list_default.csv`
+    #[arg(long, global = true, value_name = "FOLDER")]
+    traces: Option<std::path::PathBuf>,
     #[command(subcommand)]
     bench: Bench,
 }
@@ -70,6 +74,8 @@ enum Bench {
     System,
     /// A twentieth of 5,000 full nodes lost
     NodeLoss,
+    /// Nodes needed over the vector lower bound, by algorithm, beside Nomad's sampling
+    Packing,
     /// Job files to jobs on one core: one of 10,000 lines, and 1,000 small ones
     Parse,
 }
@@ -100,6 +106,7 @@ fn run(cli: &Cli) -> Result<Report> {
         Bench::OpenLoop => open_loop::measure(cli.smoke).await,
         Bench::System => nodes::system(cli.smoke).await,
         Bench::NodeLoss => nodes::loss(cli.smoke).await,
+        Bench::Packing => packing::measure(cli.smoke, cli.traces.as_deref()).await,
         Bench::Parse => parse::measure(cli.smoke),
     };
     let own = if matches!(cli.bench, Bench::Docker) { Own::FamilyAndEngine } else { Own::Family };

@@ -108,6 +108,9 @@ impl World {
         };
         let plan = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
         assert_eq!(plan, schedule(&self.table, &view, &eval, self.now, seed, self.evals), "equal input, equal plan");
+        let fresh = NodeTable::of(self.nodes.values(), self.allocs.values());
+        let anew = schedule(&fresh, &view, &eval, self.now, seed, self.evals);
+        assert_eq!(plan, anew, "what the table remembers of earlier plans does not matter");
         plan
     }
 

@@ -1,0 +1,260 @@
+//! How tightly work is packed: nodes needed over the vector lower bound, nodes left empty at 60 % load, and room that is
+//! free but of no use, for each of the planner's algorithms and for Nomad's sampling.
+//!
+//! Workloads as in the literature on packing: S1 has tasks of heavy-tailed CPU (bounded Pareto) and lognormal memory per
+//! core on equal nodes; S2 the same on nodes of four sizes; S3 tasks of at most a sixteenth of a node. With a folder of
+//! public traces, R1 is the pods of `openb_pod_list_default.csv` on the nodes of `openb_node_list_all_node.csv` (CPU and
+//! memory). Fewest nodes: all but 0.2 % of the tasks find a place.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use model::scheduling::{Algorithm, SchedulerConfiguration};
+use serde_json::json;
+use state::Op;
+
+use crate::figure::{Goal, Report};
+use crate::planner::Cluster;
+use crate::swarm::{Shape, node};
+
+/// Share of tasks that may stay without a place.
+const PENDING: f64 = 0.002;
+const TASKS: usize = 2_000;
+
+/// Tasks and nodes, each in a fixed order. CPU in MHz, memory in MB.
+struct Workload {
+    name: &'static str,
+    tasks: Vec<[i64; 2]>,
+    nodes: Vec<[i64; 2]>,
+    /// Whether so many nodes as the goal asks can be empty at all.
+    equal_nodes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Policy {
+    Planner(Algorithm),
+    /// Nomad's: the best of the first log2(n) nodes that fit in a shuffled order.
+    Sampled,
+}
+
+/// What a policy did with a workload on so many nodes.
+struct Outcome {
+    unplaced: usize,
+    /// Free CPU and memory by node.
+    free: Vec<[i64; 2]>,
+}
+
+/// Pseudo-random numbers: the same ones in every run.
+struct Random(u64);
+
+impl Random {
+    /// Between 0 and 1.
+    fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// From a bounded Pareto distribution.
+    fn pareto(&mut self, alpha: f64, low: f64, high: f64) -> f64 {
+        let (u, ratio) = (self.unit(), (low / high).powf(alpha));
+        low / (1.0 - u * (1.0 - ratio)).powf(1.0 / alpha)
+    }
+
+    /// From a lognormal distribution with this median.
+    fn lognormal(&mut self, median: f64, sigma: f64) -> f64 {
+        let (u, v) = (self.unit().max(1e-12), self.unit());
+        let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+        median * (sigma * normal).exp()
+    }
+}
+
+fn workloads(count: usize) -> Vec<Workload> {
+    const NODE: [i64; 2] = [64_000, 262_144];
+    let mut random = Random(0x5eed_1234_5678_9abc);
+    let mut tasks = |most: f64, count: usize| -> Vec<[i64; 2]> {
+        let mut task = || {
+            let cores = random.pareto(1.1, 0.25, most);
+            let memory = (cores * random.lognormal(4_096.0, 0.6)).clamp(32.0, NODE[1] as f64 * most / 64.0);
+            [(cores * 1_000.0) as i64, memory as i64]
+        };
+        (0..count).map(|_| task()).collect()
+    };
+    let equal = vec![NODE; count];
+    let sizes = [[16_000, 65_536], [32_000, 131_072], [64_000, 262_144], [32_000, 262_144]];
+    let mixed = (0..4 * count).map(|number| sizes[number * 7 % 4]).collect();
+    vec![
+        Workload { name: "S1", tasks: tasks(32.0, count), nodes: equal.clone(), equal_nodes: true },
+        Workload { name: "S2", tasks: tasks(16.0, count), nodes: mixed, equal_nodes: false },
+        Workload { name: "S3", tasks: tasks(4.0, 2 * count), nodes: equal, equal_nodes: true },
+    ]
+}
+
+/// The pods and nodes of the openb trace; pods that no node can hold are left out.
+fn openb(folder: &Path, most: usize) -> Result<Workload> {
+    let read = |name: &str, cpu: usize, memory: usize| -> Result<Vec<[i64; 2]>> {
+        let path = folder.join(name);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let row = |line: &str| {
+            let cells: Vec<&str> = line.split(',').collect();
+            Some([cells.get(cpu)?.parse().ok()?, cells.get(memory)?.parse().ok()?])
+        };
+        Ok(text.lines().skip(1).filter_map(row).collect())
+    };
+    let mut nodes = read("openb_node_list_all_node.csv", 1, 2)?;
+    let mut random = Random(0x0be4_b0be_4b0b_e4b1);
+    for last in (1..nodes.len()).rev() {
+        nodes.swap(last, (random.unit() * (last + 1) as f64) as usize);
+    }
+    let tasks = read("openb_pod_list_default.csv", 1, 2)?.into_iter().take(most).collect();
+    Ok(Workload { name: "R1 openb", tasks, nodes, equal_nodes: false })
+}
+
+impl Workload {
+    fn total(&self, dimension: usize) -> i64 {
+        self.tasks.iter().map(|task| task[dimension]).sum()
+    }
+
+    /// The fewest nodes, in their order, whose room is enough in both dimensions together.
+    fn lower_bound(&self) -> usize {
+        let mut room = [0, 0];
+        let enough = |node: &[i64; 2]| {
+            (0..2).for_each(|d| room[d] += node[d]);
+            (0..2).all(|d| room[d] >= self.total(d))
+        };
+        self.nodes.iter().position(enough).map_or(self.nodes.len(), |last| last + 1)
+    }
+
+    /// Places everything on the first `count` nodes.
+    fn place(&self, count: usize, policy: Policy) -> Result<Outcome> {
+        let count = count.min(self.nodes.len());
+        match policy {
+            Policy::Planner(algorithm) => self.place_by_planner(count, algorithm),
+            Policy::Sampled => Ok(self.place_sampled(count)),
+        }
+    }
+
+    fn place_by_planner(&self, count: usize, algorithm: Algorithm) -> Result<Outcome> {
+        let nodes = self.nodes[..count].iter().enumerate();
+        let mut cluster = Cluster::of(
+            nodes.map(|(number, size)| node(number, Shape { cpu: size[0], memory: size[1], disk: 1 << 30 })),
+        );
+        let config = SchedulerConfiguration { scheduler_algorithm: algorithm, ..SchedulerConfiguration::default() };
+        cluster.write(Op::SetScheduling { config, cas: None });
+        let mut unplaced = 0;
+        for (number, task) in self.tasks.iter().enumerate() {
+            cluster.register(
+                &json!({ "Job": { "ID": format!("task-{number}"), "Type": "service", "Datacenters": ["*"],
+                "TaskGroups": [{ "Name": "g", "Count": 1, "EphemeralDisk": { "SizeMB": 10 }, "Tasks": [{
+                    "Name": "t", "Driver": "mock", "Resources": { "CPU": task[0], "MemoryMB": task[1] },
+                }] }] } }),
+            )?;
+            unplaced += usize::from(cluster.round().1 == 0);
+        }
+        let free = cluster.state.nodes().map(|node| {
+            let mut free = [node.node_resources.cpu.cpu_shares, node.node_resources.memory.memory_mb];
+            for row in cluster.state.live_alloc_rows_of_node(node.id) {
+                free[0] -= row.grant_without_ports().cpu();
+                free[1] -= row.grant_without_ports().memory_mb();
+            }
+            free
+        });
+        Ok(Outcome { unplaced, free: free.collect() })
+    }
+
+    fn place_sampled(&self, count: usize) -> Outcome {
+        let mut free = self.nodes[..count].to_vec();
+        let mut random = Random(0x7a3d_0f1e_2c4b_5a69);
+        let limit = (count as f64).log2().ceil().max(2.0) as usize;
+        let mut unplaced = 0;
+        for task in &self.tasks {
+            let mut order: Vec<usize> = (0..count).collect();
+            for last in (1..count).rev() {
+                order.swap(last, (random.unit() * (last + 1) as f64) as usize);
+            }
+            let fitting = order.into_iter().filter(|slot| (0..2).all(|d| free[*slot][d] >= task[d]));
+            let share = |slot: usize, d: usize| (free[slot][d] - task[d]) as f64 / self.nodes[slot][d] as f64;
+            let score = |slot: usize| 20.0 - 10f64.powf(share(slot, 0)) - 10f64.powf(share(slot, 1));
+            match fitting.take(limit).max_by(|left, right| score(*left).total_cmp(&score(*right))) {
+                Some(slot) => (0..2).for_each(|d| free[slot][d] -= task[d]),
+                None => unplaced += 1,
+            }
+        }
+        Outcome { unplaced, free }
+    }
+
+    /// The fewest nodes on which all but a few tasks find a place, and what was left there.
+    fn fewest(&self, policy: Policy) -> Result<(usize, Outcome)> {
+        let allowed = (self.tasks.len() as f64 * PENDING) as usize;
+        let bound = self.lower_bound();
+        let (mut low, mut high) = (bound * 95 / 100, (bound * 3 / 2 + 2).min(self.nodes.len()));
+        let mut best = self.place(high, policy)?;
+        while low + 1 < high {
+            let middle = low.midpoint(high);
+            let outcome = self.place(middle, policy)?;
+            if outcome.unplaced <= allowed {
+                (high, best) = (middle, outcome);
+            } else {
+                low = middle;
+            }
+        }
+        Ok((high, best))
+    }
+
+    /// Share of nodes without work when the load is 60 % of the room.
+    fn empty_share(&self, policy: Policy) -> Result<f64> {
+        let count = (self.lower_bound() * 10 / 6).min(self.nodes.len());
+        let outcome = self.place(count, policy)?;
+        let empty = outcome.free.iter().zip(&self.nodes).filter(|(free, node)| free == node).count();
+        Ok(empty as f64 / count as f64)
+    }
+
+    /// Share of all CPU that is free beside less than 5 % of a node's memory, and the other way round.
+    fn stranded(&self, outcome: &Outcome) -> f64 {
+        let nodes = &self.nodes[..outcome.free.len()];
+        let share = |d: usize| {
+            let of_use = |(free, node): &(&[i64; 2], &[i64; 2])| free[1 - d] * 20 < node[1 - d];
+            let lost: i64 = outcome.free.iter().zip(nodes).filter(of_use).map(|(free, _)| free[d]).sum();
+            lost as f64 / nodes.iter().map(|node| node[d]).sum::<i64>() as f64
+        };
+        share(0).max(share(1))
+    }
+}
+
+/// Every policy on every workload.
+pub async fn measure(smoke: bool, traces: Option<&Path>) -> Result<Report> {
+    let count = if smoke { 60 } else { TASKS };
+    let mut all = workloads(count);
+    if let Some(folder) = traces {
+        all.push(openb(folder, 2 * count)?);
+    }
+    let mut report = Report::default();
+    for workload in &all {
+        compare(workload, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn compare(workload: &Workload, report: &mut Report) -> Result<()> {
+    let bound = workload.lower_bound() as f64;
+    let sampled = workload.fewest(Policy::Sampled)?;
+    let (sampled_ratio, sampled_empty) = (sampled.0 as f64 / bound, workload.empty_share(Policy::Sampled)? * 100.0);
+    let sampled_stranded = workload.stranded(&sampled.1) * 100.0;
+    let policies = [("binpack", Algorithm::Binpack), ("balanced", Algorithm::Balanced), ("spread", Algorithm::Spread)];
+    for (name, algorithm) in policies {
+        let policy = Policy::Planner(algorithm);
+        let (nodes, outcome) = workload.fewest(policy)?;
+        let empty = workload.empty_share(policy)? * 100.0;
+        let stranded = workload.stranded(&outcome) * 100.0;
+        let packs = algorithm != Algorithm::Spread;
+        let what = |figure: &str| format!("{} {name}: {figure}", workload.name);
+        // One node more or less is chance.
+        let tightly = if packs { Goal::AtMost(sampled_ratio + 1.0 / bound) } else { Goal::None };
+        let emptily = if packs && workload.equal_nodes { Goal::AtLeast(35.0) } else { Goal::None };
+        report.add(what("nodes over lower bound"), nodes as f64 / bound, "", tightly, Some(sampled_ratio));
+        report.add(what("empty at 60 % load"), empty, "%", emptily, Some(sampled_empty));
+        report.add(what("stranded"), stranded, "%", Goal::None, Some(sampled_stranded));
+    }
+    Ok(())
+}
