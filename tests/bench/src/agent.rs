@@ -45,8 +45,17 @@ impl Agent {
 
     /// Starts a server without a node of its own in a directory that may hold state.
     pub fn server_in(home: tempfile::TempDir) -> Result<Agent> {
+        Agent::configured(home, r#"{ "server": { "enabled": true } }"#)
+    }
+
+    /// As [`Agent::server_in`], but a node whose heartbeats are late is waited for: on a busy machine thousands of them are.
+    pub fn patient_server_in(home: tempfile::TempDir) -> Result<Agent> {
+        Agent::configured(home, r#"{ "server": { "enabled": true, "heartbeat_grace": "120s" } }"#)
+    }
+
+    fn configured(home: tempfile::TempDir, text: &str) -> Result<Agent> {
         let config = home.path().join("agent.json");
-        std::fs::write(&config, r#"{ "server": { "enabled": true } }"#)?;
+        std::fs::write(&config, text)?;
         let config = config.to_str().context("a path of plain characters")?.to_owned();
         Agent::launch(home, &["-config", &config])
     }

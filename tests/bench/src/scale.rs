@@ -44,7 +44,7 @@ pub async fn measure(scale: Scale, smoke: bool) -> Result<Report> {
     let scale = if smoke { Scale { jobs: 5, copies: 40, nodes: 20, ..scale } } else { scale };
     let mut report = Report::default();
     let total = scale.jobs * scale.copies;
-    let agent = Agent::server_in(Agent::empty_home()?)?;
+    let agent = Agent::patient_server_in(Agent::empty_home()?)?;
     let mut swarm = Swarm::start(agent.http, scale.nodes, SHAPE).await?;
     report.add("server with the nodes registered", memory_mib(agent.pid())?, "MiB", Goal::None, None);
 
@@ -74,7 +74,7 @@ pub async fn measure(scale: Scale, smoke: bool) -> Result<Report> {
     swarm.detach();
     let home = agent.kill()?;
     let started = Instant::now();
-    let agent = Agent::server_in(home)?;
+    let agent = Agent::patient_server_in(home)?;
     report.add("kill -9 to serving again", started.elapsed().as_secs_f64(), "s", Goal::None, None);
     let (counted, runs) = swarm.recount(agent.http).await?;
     report.add("counted after kill -9", counted as f64, "", exactly(total), None);
