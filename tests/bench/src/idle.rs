@@ -29,6 +29,8 @@ pub async fn measure(smoke: bool) -> Result<Report> {
     tokio::time::sleep(if smoke { Duration::from_millis(200) } else { REST }).await;
     report.add("memory at rest (PSS and swap)", memory_mib(&agent)?, "MiB", Goal::AtMost(20.0), None);
 
+    // The agent has closed the one that was idle meanwhile.
+    let mut connection = Connection::open(agent.http).await?;
     for number in 1..if smoke { 10 } else { STORED } {
         connection.register(&stored(number)).await?;
     }
