@@ -1,6 +1,7 @@
 //! Scenarios: what a user does and sees, with real agents.
 
 mod commands;
+mod configuration;
 mod containers;
 mod docs;
 mod durability;

@@ -51,6 +51,7 @@ pub struct Advertise {
 #[serde(default)]
 pub struct ServerSection {
     pub enabled: bool,
+    pub bootstrap_expect: Option<u64>,
     pub heartbeat_grace: String,
     pub min_heartbeat_ttl: String,
 }
@@ -122,6 +123,7 @@ const KNOWN: &[&str] = &[
     "advertise.rpc",
     "advertise.address",
     "server.enabled",
+    "server.bootstrap_expect",
     "server.heartbeat_grace",
     "server.min_heartbeat_ttl",
     "client.enabled",
@@ -166,6 +168,9 @@ impl AgentConfig {
         let mut config: AgentConfig =
             serde_json::from_value(merged).map_err(|error| anyhow!("configuration: {error}"))?;
         config.overlay(args);
+        if let Some(servers) = config.server.bootstrap_expect.filter(|servers| *servers > 1) {
+            bail!("server.bootstrap_expect = {servers} is not supported yet; set it to 1 for a single server");
+        }
         if config.acl.enabled {
             bail!("acl.enabled = true is not supported yet; remove it to run without access control");
         }

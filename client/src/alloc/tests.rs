@@ -285,6 +285,28 @@ fn start_failures_follow_the_policy_only_when_they_may_go_away() {
 }
 
 #[test]
+fn what_cannot_be_prepared_fails_before_any_task_starts() {
+    let prepare = |desired: DesiredStatus| {
+        let mut alloc = Allocation { task_group: "g".to_owned(), ..Allocation::default() };
+        let job = job(JobKind::Service, vec![main_task("web"), task("last", Hook::Poststop, false)]);
+        let (kill, none) = (GoDuration::from_secs(30), BTreeSet::new());
+        let mut life = AllocLifecycle::new(&job, alloc.clone(), none, kill, Timestamp(0));
+        let mut effects = life.step(Timestamp(0), AllocInput::Tick);
+        alloc.desired_status = desired;
+        let update = AllocInput::Update { alloc: Box::new(alloc), job: Arc::new(job) };
+        effects.extend(life.step(Timestamp(1), update));
+        effects.extend(life.step(Timestamp(2), AllocInput::Prepared(Err("port 80 is in use".to_owned()))));
+        let starts = |effect: &AllocEffect| matches!(effect, AllocEffect::Task { task, effect: TaskEffect::Start(_) } if task == "web");
+        assert!(effects.contains(&AllocEffect::Prepare) && !effects.iter().any(starts), "{effects:?}");
+        life.observed().task_states["web"].clone()
+    };
+    let failed = prepare(DesiredStatus::Run);
+    assert!(failed.failed && failed.events.iter().any(|event| event.message == "port 80 is in use"));
+    // Stopped meanwhile: it has not failed.
+    assert!(!prepare(DesiredStatus::Stop).failed);
+}
+
+#[test]
 fn a_successor_waits_for_its_predecessors() {
     let waits = BTreeSet::from([AllocId(1), AllocId(2)]);
     let mut machine = Machine::after(job(JobKind::Service, vec![main_task("web")]), waits.clone());

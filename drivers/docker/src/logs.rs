@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::engine::{Engine, is_missing};
+use crate::engine::{Engine, is_conflict, is_missing};
 use crate::position::{Output, PositionFile, Sink};
 
 /// Pause before the Engine is asked again after a failure.
@@ -161,7 +161,8 @@ async fn copy(
         for entry in batch {
             match entry {
                 Ok(entry) => write(&mut sink, &entry)?,
-                Err(error) if is_missing(&error) => return Ok(Progress::Complete),
+                // Removed, or just being removed: there is no more to come.
+                Err(error) if is_missing(&error) || is_conflict(&error) => return Ok(Progress::Complete),
                 Err(Error::DockerResponseServerError { message, .. })
                     if message.contains("does not support reading") =>
                 {
