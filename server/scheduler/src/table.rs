@@ -113,7 +113,8 @@ impl NodeInfo {
             let state = match (info.detected, info.healthy) {
                 (true, true) => Ok(()),
                 (true, false) => Err(format!("unhealthy: {}", info.health_description)),
-                (false, _) => Err("not detected".to_owned()),
+                (false, _) if info.health_description.is_empty() => Err("not detected".to_owned()),
+                (false, _) => Err(format!("not detected: {}", info.health_description)),
             };
             (name.clone(), state)
         });
