@@ -289,7 +289,7 @@ pub struct JobStop {
 pub struct JobInspect {
     #[command(flatten)]
     pub read: Read,
-    /// Print a job file: the one that was submitted while it says the same, otherwise one written from the job
+    /// Print a job file: the one that was submitted, or with variables from outside one written from the job
     #[arg(long)]
     pub hcl: bool,
     /// The job

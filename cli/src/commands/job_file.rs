@@ -23,7 +23,7 @@ pub struct LoadedJob {
     pub source: String,
     /// `hcl2` or `json`.
     pub format: &'static str,
-    /// Variables given with `-var`.
+    /// Variables given with `-var`, and those that the environment gave.
     pub variable_flags: Vec<(String, String)>,
     /// The texts of the var files, one behind the other.
     pub variables: String,
@@ -118,7 +118,7 @@ pub fn check(file: &JobFile, purpose: Purpose) -> Result<Checked> {
                 job: parsed.job,
                 source: source.clone(),
                 format: "hcl2",
-                variable_flags: options.variables,
+                variable_flags: from_environment(&options.env, &source).chain(options.variables.clone()).collect(),
                 variables,
                 warned: messages(&parsed.warnings),
             };
@@ -126,6 +126,17 @@ pub fn check(file: &JobFile, purpose: Purpose) -> Result<Checked> {
         }
     };
     Ok(Checked { name, source, job, found })
+}
+
+/// Variables that the file declares and the environment gives: they belong to what was submitted.
+fn from_environment<'e>(
+    env: &'e [(String, String)],
+    source: &'e str,
+) -> impl Iterator<Item = (String, String)> + use<'e> {
+    env.iter().filter_map(move |(key, value)| {
+        let name = key.strip_prefix("NOMAD_VAR_").or_else(|| key.strip_prefix("DROVER_VAR_"))?;
+        source.contains(&format!("variable \"{name}\"")).then(|| (name.to_owned(), value.clone()))
+    })
 }
 
 fn messages(found: &[Diagnostic]) -> Vec<String> {

@@ -36,28 +36,9 @@ pub async fn run(args: JobInspect) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the text that was submitted still says what the server has, without variables from outside.
+/// Whether the text that was submitted makes the job on its own: it is HCL, and no variable came from outside.
 fn says(written: &JobSubmission, stored: &Job) -> bool {
+    let alone = written.variables.is_empty() && written.variable_flags.as_ref().is_none_or(|flags| flags.is_empty());
     let parsed = jobspec::parse(&written.source, "", &jobspec::ParseOptions::default());
-    written.format == "hcl2" && parsed.is_ok_and(|parsed| plain(parsed.job) == plain(stored.clone()))
-}
-
-/// A job with all defaults and without what the server sets.
-fn plain(mut job: Job) -> Job {
-    job.canonicalise();
-    job.fill_server_defaults();
-    Job {
-        region: None,
-        status: None,
-        status_description: None,
-        stable: None,
-        version: None,
-        version_tag: None,
-        submit_time: None,
-        create_index: None,
-        modify_index: None,
-        job_modify_index: None,
-        stop: None,
-        ..job
-    }
+    alone && written.format == "hcl2" && parsed.is_ok_and(|parsed| parsed.job.id == stored.id)
 }

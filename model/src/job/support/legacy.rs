@@ -23,7 +23,7 @@ fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
     let old = [
         (group.stop_after_client_disconnect.is_some(), "StopAfterClientDisconnect", "stop_on_client_after = ..."),
         (group.max_client_disconnect.is_some(), "MaxClientDisconnect", "lost_after = ..."),
-        (group.prevent_reschedule_on_lost.is_some(), "PreventRescheduleOnLost", "replace = false"),
+        (group.prevent_reschedule_on_lost == Some(true), "PreventRescheduleOnLost", "replace = false"),
     ];
     for (written, field, new) in old {
         let help = format!("write it so:\ndisconnect {{\n  {new}\n}}");
