@@ -30,12 +30,17 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            if let Some(help) = help_for(&error) {
-                eprintln!("  help: {help}");
-            }
+            complain(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says what went wrong, and what to do about it where that is known.
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    if let Some(help) = help_for(error) {
+        eprintln!("  help: {help}");
     }
 }
 

@@ -15,11 +15,19 @@ use crate::session::{Session, print_json};
 
 /// Exit code 0 when nothing would change, 1 when something would, 255 on errors, as Nomad's.
 pub async fn run(args: JobPlan) -> Result<ExitCode> {
+    let planned = plan(args).await;
+    Ok(planned.unwrap_or_else(|error| {
+        crate::complain(&error);
+        ExitCode::from(255)
+    }))
+}
+
+async fn plan(args: JobPlan) -> Result<ExitCode> {
     let session = Session::open(&args.connection)?;
     let loaded = job_file::load(&args.file, Purpose::Run, session.style)?;
     let id = loaded.job.id.clone().unwrap_or_default();
     let request = JobRequest { job: Some(loaded.job), diff: true, ..JobRequest::default() };
-    let plan: Value = session.api.put(&format!("/v1/job/{}/plan", escape(&id)), &request).await?.body;
+    let plan: Value = session.api.put(&format!("/v1/job/{}/plan?placements=true", escape(&id)), &request).await?.body;
     if args.json_output {
         return print_json(&plan);
     }
@@ -40,6 +48,12 @@ pub async fn run(args: JobPlan) -> Result<ExitCode> {
             .filter(|(kind, count)| *kind != "Ignore" && count.as_i64().unwrap_or(0) > 0)
             .count();
         println!("group {group:?}: {}", if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") });
+    }
+    for copy in items(&plan, &["Placements"]) {
+        println!("    {} → {}", text(copy, &["Name"]), text(copy, &["NodeName"]));
+    }
+    for victim in items(&plan, &["Annotations", "PreemptedAllocs"]) {
+        println!("    {} on {} makes way", text(victim, &["Name"]), text(victim, &["NodeName"]));
     }
     let failed = plan.get("FailedTGAllocs").unwrap_or(&Value::Null);
     for line in reasons::lines(failed, session.style) {

@@ -30,7 +30,7 @@ pub(super) async fn plan(call: Call) -> Answer {
         diff = diff_of(before, Some(&dry_run.after));
         annotate(&mut diff, annotations);
     }
-    let body = json!({
+    let mut body = json!({
         "Annotations": {"DesiredTGUpdates": value_of(annotations), "PreemptedAllocs": preempted(&state, &dry_run)},
         "FailedTGAllocs": failures(&dry_run),
         "JobModifyIndex": index,
@@ -40,6 +40,9 @@ pub(super) async fn plan(call: Call) -> Answer {
         "Warnings": warnings,
         "Index": index,
     });
+    if call.query.lenient_bool("placements") {
+        body["Placements"] = placements(&dry_run);
+    }
     Ok(Reply::json(&body)?.written(index))
 }
 
@@ -53,6 +56,17 @@ fn preempted(state: &State, dry_run: &DryRun) -> Value {
 fn failures(dry_run: &DryRun) -> Value {
     let failed = &dry_run.plan.eval.failed_tg_allocs;
     if failed.is_empty() { Value::Null } else { value_of(failed) }
+}
+
+/// Where each copy would go; drover's own field, for who asks with `placements=true`.
+fn placements(dry_run: &DryRun) -> Value {
+    let placed = dry_run.plan.placements.iter().map(|alloc| {
+        json!({
+            "Name": alloc.name, "TaskGroup": alloc.task_group, "NodeID": alloc.node_id, "NodeName": alloc.node_name,
+            "PreviousAllocation": alloc.previous_allocation,
+        })
+    });
+    placed.collect()
 }
 
 fn created(dry_run: &DryRun) -> Value {
