@@ -6,10 +6,9 @@ use model::evaluation::Plan;
 use model::id::{JobKey, Seed};
 use model::job::Job;
 use model::time::Timestamp;
-use scheduler::NodeTable;
 use state::{Command, Op, Reply, State, StoredJob};
 
-use crate::leader::planner::plan_one;
+use crate::leader::planner::{plan_one, table_of};
 
 /// What a job would do if it were registered now.
 #[derive(Clone, Debug)]
@@ -39,7 +38,7 @@ pub(crate) fn run(state: &State, job: Box<Job>, now: Timestamp, seed: Seed) -> D
         _ => None,
     };
     let plan = eval.map_or_else(Plan::default, |eval| {
-        let table = NodeTable::of(copy.nodes().map(Arc::as_ref), copy.allocs());
+        let table = table_of(&copy);
         plan_one(&table, &copy, &eval, now, seed.child(0))
     });
     DryRun { plan, before, after, index }

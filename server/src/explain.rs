@@ -1,14 +1,11 @@
 //! Why a copy is where it is, why not elsewhere, and what would have to change: the planner's own rules on the state as
 //! it is, with nothing decided and nothing written.
 
-use std::sync::Arc;
-
 use model::id::{AllocId, JobKey, NodeId};
-use scheduler::NodeTable;
 use scheduler::inspect::{Inspection, inspect};
 use state::State;
 
-use crate::leader::planner::with_view;
+use crate::leader::planner::{table_of, with_view};
 
 /// What one more copy of a group would find.
 #[derive(Clone, Debug)]
@@ -29,7 +26,7 @@ pub fn of_job(
     node: Option<NodeId>,
 ) -> Vec<GroupInspection> {
     let Some(stored) = state.job(key) else { return Vec::new() };
-    let table = NodeTable::of(state.nodes().map(Arc::as_ref), state.allocs());
+    let table = table_of(state);
     let groups = stored.compiled.groups.iter().filter(|group| only.is_none_or(|only| only == group.name));
     with_view(state, key, |view| {
         let look = |group| inspect(&table, view, &stored.compiled, group, instead_of, node);

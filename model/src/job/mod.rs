@@ -20,7 +20,7 @@ pub use group::*;
 pub use network::*;
 pub use placement::*;
 pub use policy::*;
-pub use same::asks_the_same;
+pub use same::{asks_the_same, unify_numbers};
 pub use service::*;
 pub use support::{Remarks, unsupported, warnings};
 pub use task::*;

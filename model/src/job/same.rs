@@ -86,8 +86,8 @@ fn essence(job: &Job) -> Value {
     value
 }
 
-/// `1.0` becomes `1`.
-fn unify_numbers(value: &mut Value) {
+/// Gives whole numbers one spelling, at any depth: `1.0` becomes `1`.
+pub fn unify_numbers(value: &mut Value) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Array(list) => list.iter_mut().for_each(unify_numbers),

@@ -77,8 +77,7 @@ pub struct Planner {
 impl Planner {
     /// The planner for `state`. Blocked evaluations are looked at once: what would have woken them was perhaps missed.
     pub fn of(state: &State) -> Planner {
-        let nodes = state.nodes().map(Arc::as_ref);
-        let mut planner = Planner { table: NodeTable::of(nodes, state.allocs()), ..Planner::default() };
+        let mut planner = Planner { table: table_of(state), ..Planner::default() };
         let mut open: Vec<&Arc<Evaluation>> = state.evals().filter(|eval| !eval.status.is_terminal()).collect();
         open.sort_by_key(|eval| (eval.create_index, eval.id));
         for eval in open {
@@ -182,8 +181,7 @@ impl Planner {
     /// Makes the decision of one evaluation again: `state` is as of the index that its round was planned from, `before`
     /// are the plans before it in that round.
     pub fn replan(state: &State, before: &[Plan], eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
-        let nodes = state.nodes().map(Arc::as_ref);
-        let mut planner = Planner { table: NodeTable::of(nodes, state.allocs()), ..Planner::default() };
+        let mut planner = Planner { table: table_of(state), ..Planner::default() };
         before.iter().for_each(|plan| planner.assume(state, plan));
         plan_safely(&planner.table, state, eval, now, plan_seed(seed, before.len()))
     }
@@ -230,6 +228,11 @@ impl Planner {
     pub fn table(&self) -> &NodeTable {
         &self.table
     }
+}
+
+/// The node table of a state.
+pub fn table_of(state: &State) -> NodeTable {
+    NodeTable::of(state.nodes().map(Arc::as_ref), state.allocs())
 }
 
 /// What the plan at `position` of a round draws chance from.

@@ -1,6 +1,6 @@
 //! Points in time, as RFC 3339 texts.
 
-use model::time::GoDuration;
+use model::time::{GoDuration, civil_from_days};
 
 use super::{Function, Outcome, row};
 use crate::value::Value;
@@ -85,7 +85,7 @@ impl Moment {
     fn fields(&self) -> Fields {
         let seconds = i64::try_from(self.local.div_euclid(1_000_000_000)).unwrap_or(0);
         let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        let (year, month, day) = civil(days);
+        let (year, month, day) = civil_from_days(days);
         Fields {
             year,
             month: usize::try_from(month).unwrap_or(1),
@@ -138,18 +138,6 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// Howard Hinnant's `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * month_index + 2) / 5 + 1)
 }
 
 fn timeadd(arguments: &[Value]) -> Outcome {

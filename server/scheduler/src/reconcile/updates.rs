@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::allocation::{Allocation, ClientStatus};
 use model::compiled::{CompiledGroup, CompiledJob, CompiledTask};
-use model::job::{Job, Task, TaskGroup};
+use model::job::{Job, Task, TaskGroup, unify_numbers};
 use serde_json::Value;
 
 use crate::view::JobView;
@@ -191,21 +191,6 @@ fn is_empty(value: &Value) -> bool {
         Value::Bool(on) => !on,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
-    }
-}
-
-/// `1.0` becomes `1`.
-fn unify_numbers(value: &mut Value) {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match value {
-        Value::Array(list) => list.iter_mut().for_each(unify_numbers),
-        Value::Object(map) => map.values_mut().for_each(unify_numbers),
-        Value::Number(number) if number.is_f64() => {
-            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT) {
-                *value = Value::from(float as i64);
-            }
-        }
-        _ => {}
     }
 }
 
