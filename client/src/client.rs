@@ -81,8 +81,8 @@ impl Client {
 
     fn spawn_loops(&self, ended_here: mpsc::UnboundedReceiver<AllocId>) {
         let (replies, news) = mpsc::channel(1);
-        let (link, runners) = (self.link.clone(), self.runners.clone());
-        let pull = async move { link.pull(move || runners.known(), replies).await };
+        let link = self.link.clone();
+        let pull = async move { link.pull(replies).await };
         let link = self.link.clone();
         let keep_alive = async move { link.keep_alive().await };
         let link = self.link.clone();
@@ -247,10 +247,6 @@ impl Client {
 }
 
 impl Runners {
-    fn known(&self) -> BTreeMap<AllocId, u64> {
-        self.all.lock().iter().map(|(id, runner)| (*id, runner.view.read().index)).collect()
-    }
-
     fn view(&self, alloc: AllocId) -> Result<Arc<parking_lot::RwLock<View>>, ClientError> {
         self.all.lock().get(&alloc).map(|runner| runner.view.clone()).ok_or(ClientError::UnknownAlloc(alloc))
     }
@@ -286,6 +282,8 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
     for source in reply.changed {
         let id = source.alloc.id;
         match all.get(&id) {
+            // Told again.
+            Some(runner) if runner.view.read().index == source.alloc.alloc_modify_index => {}
             Some(runner) => {
                 runner.view.write().index = source.alloc.alloc_modify_index;
                 // An ended runner does not listen any more, and need not.
@@ -299,7 +297,8 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
             }
         }
     }
-    let wanted: BTreeSet<AllocId> = reply.ids.into_iter().collect();
+    let Some(ids) = reply.ids else { return };
+    let wanted: BTreeSet<AllocId> = ids.into_iter().collect();
     let gone: Vec<AllocId> = all.keys().filter(|id| !wanted.contains(id)).copied().collect();
     for id in gone {
         let Some(runner) = all.get_mut(&id) else { continue };

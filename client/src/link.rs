@@ -1,11 +1,9 @@
 //! The client's side of the wire: registration, heartbeats, the long-poll and the push.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::id::AllocId;
-use model::rpc::{Heartbeat, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
+use model::rpc::{Heartbeat, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode, Roster};
 use model::time::GoDuration;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -109,29 +107,25 @@ impl Link {
     }
 
     /// Keeps a long-poll open and hands over what it gives, from the first registration on: before, the servers may not
-    /// know this node. `known` tells what the client has.
-    pub(crate) async fn pull(
-        &self,
-        known: impl Fn() -> BTreeMap<AllocId, u64>,
-        replies: mpsc::Sender<PullAllocsReply>,
-    ) {
+    /// know this node.
+    pub(crate) async fn pull(&self, replies: mpsc::Sender<PullAllocsReply>) {
         let mut backoff = Backoff::new("asking the servers for allocations");
         // It cannot fail: the sender lives as long as `self`.
         let _ = self.registered.subscribe().wait_for(|registered| *registered).await;
-        let mut index = 0;
+        let mut roster = Roster::default();
         loop {
             let node = self.context.node();
             let request = PullAllocs {
                 node_id: node.id,
                 secret_id: node.secret_id.clone(),
-                min_index: index,
+                min_index: roster.index,
                 wait: POLL,
-                known: known(),
+                known: roster.digest(),
             };
             match limited(POLL_LIMIT, self.servers.pull(request)).await {
                 Ok(reply) => {
                     backoff.good();
-                    index = reply.index;
+                    roster.note(&reply);
                     if replies.send(reply).await.is_err() {
                         return;
                     }
@@ -141,7 +135,7 @@ impl Link {
                         self.register.notify_one();
                     }
                     // The servers may have been replaced: ask for everything.
-                    index = 0;
+                    roster.restart();
                     backoff.bad(&error).await;
                 }
             }

@@ -101,12 +101,11 @@ impl Servers for Played {
         let mut changes = self.0.subscribe();
         let news = changes.wait_for(|world| world.index > request.min_index).await;
         let world = news.map_err(|error| ServersError::Unreachable(error.to_string()))?;
-        let fresh =
-            |source: &&AllocWithJob| request.known.get(&source.alloc.id) != Some(&source.alloc.alloc_modify_index);
+        // Rows that the client has already are told again: it must not mind.
         Ok(PullAllocsReply {
             index: world.index,
-            ids: world.allocs.keys().copied().collect(),
-            changed: world.allocs.values().filter(fresh).cloned().collect(),
+            ids: Some(world.allocs.keys().copied().collect()),
+            changed: world.allocs.values().cloned().collect(),
         })
     }
 
@@ -143,7 +142,7 @@ fn alloc(id: u128, config: serde_json::Value) -> AllocWithJob {
             },
             ..Allocation::default()
         },
-        job: Arc::new(job),
+        job: Arc::new(job.into()),
     }
 }
 
@@ -251,10 +250,10 @@ async fn what_is_not_supported_is_said() {
     let (dir, servers, driver) = (tempfile::tempdir().expect("dir"), Played::new(), MockDriver::new());
     let client = start(&dir, &servers, &driver).await;
     let mut source = alloc(1, run_for_long());
-    let mut job = source.job.as_ref().clone();
+    let mut job = source.job.job().clone();
     let task = &mut job.task_groups.as_mut().expect("groups")[0].tasks.as_mut().expect("tasks")[0];
     task.artifacts = Some(vec![model::job::TaskArtifact::default()]);
-    source.job = Arc::new(job);
+    source.job = Arc::new(job.into());
     servers.want(source);
     servers.want(alloc(2, serde_json::json!({"run_for": "${nope}"})));
     for (id, kind) in [(1, "Setup Failure"), (2, "Failed Validation")] {

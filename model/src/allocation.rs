@@ -238,10 +238,45 @@ impl Allocation {
         self.desired_status != DesiredStatus::Run || self.client_status.is_terminal()
     }
 
+    /// What it holds on its node.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            id: self.id,
+            node: self.node_id,
+            grant: &self.grant,
+            ports: &self.grant.ports,
+            starts_after: &self.starts_after,
+            priority: self.priority,
+            ending: self.desired_status != DesiredStatus::Run,
+            live: self.is_live(),
+        }
+    }
+
     /// The index in its name.
     pub fn index(&self) -> Option<u32> {
         self.name.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
     }
+}
+
+/// What an allocation holds on its node, and for how long: all that others there need to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// See [`Allocation::id`].
+    pub id: AllocId,
+    /// See [`Allocation::node_id`].
+    pub node: NodeId,
+    /// See [`Allocation::grant`]. Its ports are not read.
+    pub grant: &'a Grant,
+    /// See [`Grant::ports`].
+    pub ports: &'a [AllocatedPort],
+    /// See [`Allocation::starts_after`].
+    pub starts_after: &'a [AllocId],
+    /// See [`Allocation::priority`].
+    pub priority: i64,
+    /// Whether it is meant to end.
+    pub ending: bool,
+    /// See [`Allocation::is_live`]: one that has ended holds nothing.
+    pub live: bool,
 }
 
 /// The order of a client's reports. A report that was held up on its way, perhaps by an agent that has died meanwhile,

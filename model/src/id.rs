@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -49,16 +50,54 @@ fn shape_as_v4(bits: u128) -> u128 {
 }
 
 mod seed_bytes {
-    //! A 128-bit number as hexadecimal text, which every encoding of ours can carry.
-    use serde::{Deserialize, Deserializer, Serializer};
+    //! A 128-bit number: hexadecimal in text, 16 bytes in binary encodings.
+    use serde::{Deserializer, Serializer};
+
+    use super::Bits;
 
     pub fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{value:032x}"))
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(&format_args!("{value:032x}")),
+            false => serializer.serialize_bytes(&value.to_be_bytes()),
+        }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-        u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+        Bits::read(deserializer, Bits { what: "a seed", parse: |text| u128::from_str_radix(text, 16).ok() })
+    }
+}
+
+/// Reads 128 bits from 16 bytes (most significant first) or from a text.
+///
+/// Takes either whatever the encoding says of itself, because serde buffers some values and then forgets.
+struct Bits {
+    what: &'static str,
+    parse: fn(&str) -> Option<u128>,
+}
+
+impl Bits {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D, bits: Bits) -> Result<u128, D::Error> {
+        match deserializer.is_human_readable() {
+            true => deserializer.deserialize_str(bits),
+            false => deserializer.deserialize_bytes(bits),
+        }
+    }
+}
+
+impl Visitor<'_> for Bits {
+    type Value = u128;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.what)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u128, E> {
+        (self.parse)(text).ok_or_else(|| E::custom(InvalidId(text.to_owned())))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<u128, E> {
+        let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+        Ok(u128::from_be_bytes(bytes))
     }
 }
 
@@ -132,16 +171,20 @@ macro_rules! uuid_id {
         }
 
         impl Serialize for $name {
-            /// The zero id is the empty text, as Nomad writes an absent id.
+            /// In text the zero id is the empty text, as Nomad writes an absent id.
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if self.is_none() { serializer.serialize_str("") } else { serializer.collect_str(self) }
+                match (serializer.is_human_readable(), self.is_none()) {
+                    (true, true) => serializer.serialize_str(""),
+                    (true, false) => serializer.collect_str(self),
+                    (false, _) => serializer.serialize_bytes(&self.0.to_be_bytes()),
+                }
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-                if text.is_empty() { Ok(Self(0)) } else { text.parse().map_err(serde::de::Error::custom) }
+                let parse = |text: &str| if text.is_empty() { Some(0) } else { parse_uuid(text) };
+                Bits::read(deserializer, Bits { what: "an id", parse }).map(Self)
             }
         }
     };

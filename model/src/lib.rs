@@ -10,6 +10,7 @@
 pub mod allocation;
 pub mod api;
 pub mod compiled;
+pub mod document;
 pub mod evaluation;
 pub mod go_json;
 mod grant;

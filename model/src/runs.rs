@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::allocation::{AllocatedPort, Allocation, Grant};
+use crate::document::Document;
 use crate::id::{AllocId, NodeId};
-use crate::job::Job;
 use crate::rpc::AllocWithJob;
 
 #[derive(Serialize)]
@@ -182,14 +182,26 @@ pub(crate) mod with_jobs {
 
     #[derive(Serialize)]
     struct OfJobRef<'a> {
-        job: &'a Job,
+        #[serde(serialize_with = "pack")]
+        job: &'a Document,
         runs: Vec<RunRef<'a>>,
     }
 
     #[derive(Deserialize)]
     struct OfJob {
-        job: Arc<Job>,
+        #[serde(deserialize_with = "unpack")]
+        job: Arc<Document>,
         runs: Vec<Run>,
+    }
+
+    /// As bytes within the message: packed once for all nodes.
+    fn pack<S: Serializer>(job: &&Document, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(job.packed().map_err(serde::ser::Error::custom)?)
+    }
+
+    fn unpack<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Document>, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        Document::unpack(bytes).map(Arc::new).map_err(serde::de::Error::custom)
     }
 
     pub fn serialize<S: Serializer>(rows: &[AllocWithJob], serializer: S) -> Result<S::Ok, S::Error> {
@@ -216,6 +228,7 @@ pub(crate) mod with_jobs {
 mod tests {
     use super::*;
     use crate::evaluation::Plan;
+    use crate::job::Job;
     use crate::rpc::PullAllocsReply;
 
     fn copies() -> Vec<Allocation> {
@@ -244,7 +257,8 @@ mod tests {
 
     #[test]
     fn rows_of_one_job_share_it() {
-        let jobs = [Arc::new(Job::default()), Arc::new(Job { id: Some("b".to_owned()), ..Job::default() })];
+        let job = |id: &str| Arc::new(Document::from(Job { id: Some(id.to_owned()), ..Job::default() }));
+        let jobs = [job("a"), job("b")];
         let rows = copies().into_iter().enumerate();
         let changed: Vec<_> = rows.map(|(n, alloc)| AllocWithJob { alloc, job: jobs[n / 4].clone() }).collect();
         let reply = PullAllocsReply { changed, ..PullAllocsReply::default() };

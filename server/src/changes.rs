@@ -140,14 +140,7 @@ pub struct Version {
 pub fn version(state: &State, topic: &Topic) -> Version {
     match topic {
         Topic::Table(table) => Version { index: state.table_index(*table), rows: 0 },
-        Topic::Node(id) => {
-            let mut version = Version { index: 0, rows: 0 };
-            for row in state.alloc_rows_of_node(*id) {
-                version.index = version.index.max(row.alloc_modify_index());
-                version.rows += 1;
-            }
-            version
-        }
+        Topic::Node(id) => Version { index: state.newest_on_node(*id), rows: state.alloc_count_of_node(*id) },
         Topic::Job(key) => job_version(state, key),
         Topic::Eval(id) => match state.eval(*id) {
             Some(eval) => Version { index: eval.modify_index, rows: 1 },

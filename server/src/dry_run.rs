@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::document::Document;
 use model::evaluation::Plan;
 use model::id::{JobKey, Seed};
 use model::job::Job;
@@ -18,7 +19,7 @@ pub struct DryRun {
     /// The job as it is registered now, to compare with.
     pub before: Option<Arc<StoredJob>>,
     /// The job as it would be stored, with version and indexes.
-    pub after: Arc<Job>,
+    pub after: Arc<Document>,
     /// The state's index that this was computed at.
     pub index: u64,
 }
@@ -28,7 +29,7 @@ pub(crate) fn run(state: &State, job: Box<Job>, now: Timestamp, seed: Seed) -> D
     let index = state.index();
     let key = JobKey::new(job.namespace.as_deref().unwrap_or("default"), job.id.as_deref().unwrap_or_default());
     let before = state.job(&key);
-    let unchanged = Arc::new(job.as_ref().clone());
+    let unchanged = Arc::new(Document::from(job.as_ref().clone()));
     let mut copy = state.clone();
     let op = Op::RegisterJob { job, submission: None, enforce: None, eval_priority: 0 };
     let outcome = copy.apply(index + 1, &Command { at: now, seed, op });

@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
+use model::allocation::Allocation;
 use model::id::NodeId;
 use model::node::{Node, NodeStatus};
-use model::rpc::{AllocWithJob, Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
+use model::rpc::{
+    AllocWithJob, Heartbeat, HeartbeatReply, IdDigest, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode,
+};
 use model::time::GoDuration;
 use state::{Op, Refusal, Reply, State};
 
@@ -125,20 +128,29 @@ impl Server {
     }
 }
 
-/// What a pull answers from this state: every id, and the rows that the client does not have in this form.
+/// What a pull answers from this state: the rows that changed, and every id when the client does not know which there
+/// are. An index that this state has not reached was another cluster's, or this server lags: then everything.
 pub fn pulled(state: &State, request: &PullAllocs) -> PullAllocsReply {
+    let since = if request.min_index > state.index() { 0 } else { request.min_index };
     let mut reply = PullAllocsReply { index: state.index(), ..PullAllocsReply::default() };
+    let mut known = IdDigest::default();
     for row in state.alloc_rows_of_node(request.node_id) {
-        if request.known.get(&row.id()) == Some(&row.alloc_modify_index()) {
-            reply.ids.push(row.id());
+        if row.create_index() <= since {
+            known.add(row.id());
+        }
+        if row.alloc_modify_index() <= since {
             continue;
         }
         let Some(job) = state.job_of_row(row) else {
             tracing::error!(alloc = %row.id(), job = %row.job(), "an allocation has no job version; not sent");
             continue;
         };
-        reply.ids.push(row.id());
-        reply.changed.push(AllocWithJob { alloc: row.unpack(), job: job.document.clone() });
+        // Why it was placed here is nothing to the node.
+        let alloc = Allocation { metrics: None, ..row.unpack() };
+        reply.changed.push(AllocWithJob { alloc, job: job.document.clone() });
+    }
+    if since == 0 || known != request.known {
+        reply.ids = Some(state.alloc_rows_of_node(request.node_id).map(|row| row.id()).collect());
     }
     // Copies of one plan side by side: what they share is then written once.
     let kin = |row: &AllocWithJob| (row.alloc.eval_id, row.alloc.alloc_modify_index, row.alloc.id);

@@ -157,7 +157,7 @@ impl Imagined {
             let receipt = round.receipt();
             let mut touched = self.apply(Op::UpdateEvals { evals: round.overtaken });
             touched.merge(self.apply(Op::ApplyPlans { plans: round.plans }));
-            planner.committed(&self.state, &receipt);
+            planner.committed(&self.state, &receipt, &touched);
             planner.absorb(&self.state, &touched);
         }
     }

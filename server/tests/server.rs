@@ -13,7 +13,7 @@ use model::evaluation::EvalStatus;
 use model::id::{EvalId, JobKey, NodeId};
 use model::job::{Job, Task, TaskGroup};
 use model::node::{DriverInfo, Node, NodeCpu, NodeDisk, NodeMemory, NodeResources, NodeStatus};
-use model::rpc::{Heartbeat, PullAllocs, PushAllocs, RegisterNode};
+use model::rpc::{Heartbeat, IdDigest, PullAllocs, PushAllocs, RegisterNode};
 use model::time::GoDuration;
 use server::{RpcError, Server, ServerConfig, Topic};
 use state::{Op, Reply, State, Table};
@@ -128,20 +128,25 @@ async fn a_job_waits_for_a_node_and_is_placed_when_one_comes() {
         secret_id: "secret-1".to_owned(),
         min_index: 0,
         wait: GoDuration::from_secs(10),
-        known: BTreeMap::new(),
+        known: IdDigest::default(),
     };
     let pulled = server.pull_allocs(pull.clone()).await.unwrap();
-    assert_eq!((pulled.ids.len(), pulled.changed.len()), (2, 2));
+    let ids = pulled.ids.unwrap();
+    assert_eq!((ids.len(), pulled.changed.len()), (2, 2));
     let wrong = PullAllocs { secret_id: "secret-2".to_owned(), ..pull.clone() };
     assert!(matches!(server.pull_allocs(wrong).await, Err(RpcError::WrongSecret(_))));
-    let known: BTreeMap<_, _> = pulled.changed.iter().map(|row| (row.alloc.id, row.alloc.alloc_modify_index)).collect();
-    let stopped = pulled.ids[0];
-    let next = PullAllocs { min_index: pulled.index, known, ..pull };
+    let known: IdDigest = ids.iter().copied().collect();
+    let stopped = ids[0];
+    let next = PullAllocs { min_index: pulled.index, known, ..pull.clone() };
     let (next, ()) = futures_util::future::join(server.pull_allocs(next), async {
         server.propose(Op::StopAlloc { id: stopped, no_shutdown_delay: false }).await.unwrap();
     })
     .await;
-    assert!(!next.unwrap().changed.is_empty(), "the long-poll answers with the stopped copy or its replacement");
+    let next = next.unwrap();
+    assert!(!next.changed.is_empty(), "the long-poll answers with the stopped copy or its replacement");
+    assert_eq!(next.ids, None, "who knows them is not told all ids again");
+    let other = PullAllocs { min_index: pulled.index, known: IdDigest::default(), ..pull };
+    assert!(server.pull_allocs(other).await.unwrap().ids.is_some(), "who knows others is told all of them");
     server.shutdown().await;
 }
 

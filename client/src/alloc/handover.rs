@@ -18,7 +18,7 @@ pub fn predecessors(starts_after: &[AllocId], living: &BTreeMap<AllocId, bool>) 
 /// lost while the node was silent, or have forgotten it.
 pub fn released(reply: &PullAllocsReply, id: AllocId) -> bool {
     let row = reply.changed.iter().find(|source| source.alloc.id == id);
-    row.is_some_and(|source| !source.alloc.is_live()) || !reply.ids.contains(&id)
+    row.is_some_and(|source| !source.alloc.is_live()) || reply.ids.as_ref().is_some_and(|ids| !ids.contains(&id))
 }
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ mod tests {
         };
         let reply = PullAllocsReply {
             index: 9,
-            ids: vec![AllocId(1), AllocId(2), AllocId(3)],
+            ids: Some(vec![AllocId(1), AllocId(2), AllocId(3)]),
             changed: vec![row(1, ClientStatus::Lost), row(2, ClientStatus::Running)],
         };
         let living = (1..=4).map(|id| (AllocId(id), released(&reply, AllocId(id)))).collect();

@@ -1,6 +1,7 @@
 //! What the planner thinks of the nodes for one more copy of a group, without deciding anything.
 
 use model::compiled::{CompiledGroup, CompiledJob};
+use model::document::Document;
 use model::id::{AllocId, NodeId, Seed};
 use model::metric::AllocMetric;
 use model::node::NodeStatus;
@@ -66,7 +67,8 @@ pub fn inspect(
     let document = (view.documents)(job.version);
     // Chance decides among equals only, and here nothing is decided.
     let seed = Seed::default();
-    let mut picker = Picker::new(&mut overlay, &mut usage, view, job, group, document.as_deref(), seed);
+    let mut picker =
+        Picker::new(&mut overlay, &mut usage, view, job, group, document.as_deref().map(Document::job), seed);
     if let Some(alloc) = instead_of {
         picker.release(alloc);
     }

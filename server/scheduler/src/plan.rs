@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::allocation::{Allocation, ClientStatus, DesiredStatus, DesiredTransition, Grant, TaskGrant};
 use model::compiled::{CompiledGroup, CompiledJob};
+use model::document::Document;
 use model::evaluation::{EvalStatus, Evaluation, Plan, PlannedStop, Preemption, trigger};
 use model::id::{AllocId, EvalId, Seed};
 use model::metric::AllocMetric;
@@ -212,7 +213,8 @@ impl<'a> Draft<'a> {
         let document = (self.view.documents)(job.version);
         let mut overlay = std::mem::replace(&mut self.overlay, Overlay::new(self.table));
         let mut usage = std::mem::take(&mut self.usage);
-        let mut picker = Picker::new(&mut overlay, &mut usage, self.view, job, group, document.as_deref(), seed);
+        let mut picker =
+            Picker::new(&mut overlay, &mut usage, self.view, job, group, document.as_deref().map(Document::job), seed);
         let mut explained = 0;
         let mut shared: Option<Arc<AllocMetric>> = None;
         let mut failures = 0;

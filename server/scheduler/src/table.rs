@@ -1,10 +1,9 @@
 //! The columnar table of nodes: what each has, what is free, which ports are held.
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::allocation::{AllocatedPort, Allocation, DesiredStatus, Exclusive, PortKey};
+use model::allocation::{AllocatedPort, Claim, Exclusive, Grant, PortKey};
 use model::id::{AllocId, NodeId};
 use model::node::{Node, NodeDevice, NodeStatus};
 
@@ -21,9 +20,9 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// What `alloc` holds.
-    pub fn of(alloc: &Allocation) -> Room {
-        Room { cpu: alloc.grant.cpu(), memory: alloc.grant.memory_mb(), disk: alloc.grant.disk_mb }
+    /// What was granted.
+    pub fn of(grant: &Grant) -> Room {
+        Room { cpu: grant.cpu(), memory: grant.memory_mb(), disk: grant.disk_mb }
     }
 
     /// Applies `f` to each dimension.
@@ -182,15 +181,15 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    fn of(alloc: &Allocation) -> Holding {
+    fn of(claim: Claim<'_>) -> Holding {
         Holding {
-            node: alloc.node_id,
-            room: Room::of(alloc),
-            ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
-            exclusives: alloc.grant.exclusives().into(),
-            priority: alloc.priority,
-            starts_after: alloc.starts_after.as_slice().into(),
-            ending: alloc.desired_status != DesiredStatus::Run,
+            node: claim.node,
+            room: Room::of(claim.grant),
+            ports: claim.ports.iter().map(AllocatedPort::key).collect(),
+            exclusives: claim.grant.exclusives().into(),
+            priority: claim.priority,
+            starts_after: claim.starts_after.into(),
+            ending: claim.ending,
         }
     }
 }
@@ -228,13 +227,10 @@ impl NodeTable {
     }
 
     /// The table of these nodes and allocations; equal to one kept incrementally.
-    pub fn of<'a, A: Borrow<Allocation>>(
-        nodes: impl Iterator<Item = &'a Node>,
-        allocs: impl Iterator<Item = A>,
-    ) -> NodeTable {
+    pub fn of<'a>(nodes: impl Iterator<Item = &'a Node>, claims: impl Iterator<Item = Claim<'a>>) -> NodeTable {
         let mut table = NodeTable::new();
         nodes.for_each(|node| table.apply_node(node));
-        allocs.for_each(|alloc| table.apply_alloc(alloc.borrow()));
+        claims.for_each(|claim| table.apply_alloc(claim));
         table
     }
 
@@ -308,16 +304,17 @@ impl NodeTable {
     }
 
     /// Adds an allocation or replaces what was known of it. One that has ended frees its room.
-    pub fn apply_alloc(&mut self, alloc: &Allocation) {
-        if !alloc.is_live() {
+    pub fn apply_alloc(&mut self, alloc: Claim<'_>) {
+        if !alloc.live {
             self.remove_alloc(alloc.id);
             return;
         }
         let holding = Holding::of(alloc);
-        if self.holdings.get(&alloc.id) == Some(&holding) {
-            return;
+        match self.holdings.get(&alloc.id) {
+            Some(old) if *old == holding => return,
+            Some(_) => self.remove_alloc(alloc.id),
+            None => {}
         }
-        self.remove_alloc(alloc.id);
         self.add_room(holding.node, holding.room);
         for port in &holding.ports {
             hold(self.ports.entry(holding.node).or_default(), *port, alloc.id);

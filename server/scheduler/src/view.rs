@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use model::allocation::Allocation;
 use model::compiled::CompiledJob;
+use model::document::Document;
 use model::id::{AllocId, JobKey, NodeId};
-use model::job::Job;
 use model::scheduling::SchedulerConfiguration;
 
 /// One job with everything that belongs to it, as of one state index.
@@ -20,7 +20,7 @@ pub struct JobView<'a> {
     /// A version by its number, when the state still has it.
     pub old_versions: &'a dyn Fn(u64) -> Option<Arc<CompiledJob>>,
     /// The document of a version, current or old, when the state still has it.
-    pub documents: &'a dyn Fn(u64) -> Option<Arc<Job>>,
+    pub documents: &'a dyn Fn(u64) -> Option<Arc<Document>>,
     /// How the planner behaves in this cluster.
     pub config: &'a SchedulerConfiguration,
     /// Allocations of any job on a node that have not ended; read when one may have to go.

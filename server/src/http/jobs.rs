@@ -191,7 +191,7 @@ pub(super) async fn versions(call: Call) -> Answer {
             _ => views::job::document(&version.document),
         });
         let documents: Vec<Value> = documents.collect();
-        let jobs: Vec<_> = stored.iter().map(|version| &*version.document).collect();
+        let jobs: Vec<_> = stored.iter().map(|version| version.document.job()).collect();
         let diffs = if diffs { plan::version_diffs(&jobs, against)? } else { Value::Null };
         Ok((documents, diffs))
     };

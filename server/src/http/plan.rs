@@ -22,7 +22,7 @@ pub(super) async fn plan(call: Call) -> Answer {
     let state = server.state();
     let dry_run = tokio::task::spawn_blocking(move || server.plan_dry_run(job)).await;
     let dry_run = dry_run.map_err(|why| ApiError::refused(format!("the planner stopped: {why}")))?;
-    let before = dry_run.before.as_ref().map(|stored| &*stored.document);
+    let before = dry_run.before.as_ref().map(|stored| stored.document.job());
     let index = before.and_then(|job| job.job_modify_index).unwrap_or(0);
     let annotations = &dry_run.plan.eval.annotations;
     let mut diff = Value::Null;

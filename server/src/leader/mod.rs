@@ -211,7 +211,7 @@ impl Turn {
         let work = move || {
             let began = std::time::Instant::now();
             if let Some(receipt) = written {
-                planner.committed(&state, &receipt);
+                planner.committed(&state, &receipt, &touched);
             }
             planner.absorb(&state, &touched);
             let round = planner.plan(&state, now(), new_seed());

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::allocation::{Allocation, DesiredStatus};
+use model::allocation::{Allocation, Claim};
 use model::compiled::CompiledJob;
+use model::document::Document;
 use model::evaluation::{EvalStatus, Evaluation, Plan};
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
-use model::job::Job;
 use model::time::Timestamp;
 use scheduler::blocked::BlockedEvals;
 use scheduler::queue::EvalQueue;
@@ -118,10 +118,10 @@ impl Planner {
 
     /// Puts one row into the table; answers with its node when room may have become free there.
     fn absorb_alloc(&mut self, state: &State, id: AllocId) -> Option<NodeId> {
-        match state.alloc(id) {
-            Some(alloc) => {
-                self.table.apply_alloc(&alloc);
-                (!alloc.is_live()).then_some(alloc.node_id)
+        match state.alloc_row(id) {
+            Some(row) => {
+                self.table.apply_alloc(row.claim());
+                (!row.is_live()).then_some(row.node_id())
             }
             None => {
                 self.table.remove_alloc(id);
@@ -189,23 +189,21 @@ impl Planner {
     /// Puts a plan into the table as if it had been applied.
     fn assume(&mut self, state: &State, plan: &Plan) {
         for stop in plan.stops.iter().filter(|stop| stop.followup_eval_id.is_none()) {
-            let Some(alloc) = state.alloc(stop.id) else { continue };
-            let mut stopped = Allocation::clone(&alloc);
-            stopped.desired_status = DesiredStatus::Stop;
-            stopped.client_status = stop.client_status.unwrap_or(stopped.client_status);
-            self.table.apply_alloc(&stopped);
+            let Some(row) = state.alloc_row(stop.id) else { continue };
+            let live = stop.client_status.map_or(row.is_live(), |status| !status.is_terminal());
+            self.table.apply_alloc(Claim { ending: true, live, ..row.claim() });
         }
         for preemption in &plan.preemptions {
-            let Some(alloc) = state.alloc(preemption.victim) else { continue };
-            self.table.apply_alloc(&Allocation { desired_status: DesiredStatus::Evict, ..Allocation::clone(&alloc) });
+            let Some(row) = state.alloc_row(preemption.victim) else { continue };
+            self.table.apply_alloc(Claim { ending: true, ..row.claim() });
         }
-        plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc));
+        plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc.claim()));
     }
 
-    /// A round was applied: the rows as they are now replace what was assumed, and its evaluations are done. The next
-    /// [`Planner::absorb`] must include the changes of the round.
-    pub fn committed(&mut self, state: &State, receipt: &Receipt) {
-        for id in &receipt.allocs {
+    /// A round was applied: the rows as they are now replace what was assumed, and its evaluations are done. `touched`
+    /// includes the changes of the round, and [`Planner::absorb`] must follow with it.
+    pub fn committed(&mut self, state: &State, receipt: &Receipt, touched: &Touched) {
+        for id in receipt.allocs.difference(&touched.allocs) {
             self.absorb_alloc(state, *id);
         }
         for (id, base_index) in &receipt.evals {
@@ -232,7 +230,7 @@ impl Planner {
 
 /// The node table of a state.
 pub fn table_of(state: &State) -> NodeTable {
-    NodeTable::of(state.nodes().map(Arc::as_ref), state.allocs())
+    NodeTable::of(state.nodes().map(Arc::as_ref), state.alloc_rows().map(|row| row.claim()))
 }
 
 /// What the plan at `position` of a round draws chance from.
@@ -251,7 +249,7 @@ pub fn with_view<T>(state: &State, key: &JobKey, look: impl FnOnce(&JobView<'_>)
     let create_index = stored.as_ref().map_or(0, |job| job.compiled.create_index);
     let version = |number: u64| state.job_version(key, create_index, number);
     let old_versions = |number: u64| -> Option<Arc<CompiledJob>> { version(number).map(|job| job.compiled.clone()) };
-    let documents = |number: u64| -> Option<Arc<Job>> { version(number).map(|job| job.document.clone()) };
+    let documents = |number: u64| -> Option<Arc<Document>> { version(number).map(|job| job.document.clone()) };
     let config = state.scheduling();
     let allocs: Vec<Arc<Allocation>> = state.allocs_of_job(key).collect();
     let view = JobView {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::allocation::{
-    AllocatedPort, Allocation, CheckResult, ClientStatus, DesiredStatus, DesiredTransition, DriverAddress, Grant,
-    Health, ReportOrder, RescheduleTracker,
+    AllocatedPort, Allocation, CheckResult, Claim, ClientStatus, DesiredStatus, DesiredTransition, DriverAddress,
+    Grant, Health, ReportOrder, RescheduleTracker,
 };
 use model::id::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 use model::metric::AllocMetric;
@@ -314,6 +314,20 @@ impl AllocRow {
             alloc_modify_index: self.alloc_modify_index,
             create_time: shared.create_time,
             modify_time: self.modify_time,
+        }
+    }
+
+    /// See [`Allocation::claim`].
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            id: self.id,
+            node: self.home.id,
+            grant: &self.shared.grant,
+            ports: self.ports(),
+            starts_after: self.starts_after(),
+            priority: self.shared.priority,
+            ending: self.desired_status != DesiredStatus::Run,
+            live: self.is_live(),
         }
     }
 

@@ -9,11 +9,12 @@ mod handover;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use model::allocation::{AllocatedPort, Allocation, DesiredStatus, Exclusive, Grant, PortKey};
+use model::allocation::{AllocatedPort, Allocation, Claim, Exclusive, PortKey};
 use model::id::AllocId;
 use model::node::Node;
 
-use crate::alloc_row::AllocRow;
+use crate::amounts::Amounts;
+use crate::on_node::Held;
 use crate::state::State;
 
 /// Why something does not fit on a node.
@@ -58,36 +59,11 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// CPU in MHz, memory and disk in MB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amounts([i64; 3]);
+/// What each of [`Amounts`] is called when it is short.
+const AMOUNT_MISFITS: [Misfit; 3] = [Misfit::Cpu, Misfit::Memory, Misfit::Disk];
 
-impl Amounts {
-    fn of(grant: &Grant) -> Amounts {
-        Amounts([grant.cpu(), grant.memory_mb(), grant.disk_mb])
-    }
-
-    /// What a node has beyond what it keeps for itself.
-    fn capacity(node: &Node) -> Amounts {
-        let (has, keeps) = (&node.node_resources, &node.reserved_resources);
-        Amounts([
-            has.cpu.cpu_shares - keeps.cpu.cpu_shares,
-            has.memory.memory_mb - keeps.memory.memory_mb,
-            has.disk.disk_mb - keeps.disk.disk_mb,
-        ])
-    }
-
-    fn zip(self, other: Amounts, with: impl Fn(i64, i64) -> i64) -> Amounts {
-        Amounts(std::array::from_fn(|i| with(self.0[i], other.0[i])))
-    }
-
-    fn plus(self, other: Amounts) -> Amounts {
-        self.zip(other, i64::saturating_add)
-    }
-
-    fn minus(self, other: Amounts) -> Amounts {
-        self.zip(other, i64::saturating_sub)
-    }
+fn max_allocs(node: &Node) -> Option<usize> {
+    usize::try_from(node.node_max_allocs).ok().filter(|most| *most > 0)
 }
 
 /// One live allocation as its node's room sees it.
@@ -101,23 +77,13 @@ struct Holder {
 }
 
 impl Holder {
-    fn of(alloc: &Allocation) -> Holder {
+    fn of(claim: Claim<'_>) -> Holder {
         Holder {
-            amounts: Amounts::of(&alloc.grant),
-            ports: alloc.grant.ports.iter().map(AllocatedPort::key).collect(),
-            exclusives: alloc.grant.exclusives(),
-            starts_after: alloc.starts_after.clone(),
-            stopping: alloc.desired_status != DesiredStatus::Run,
-        }
-    }
-
-    fn of_row(row: &AllocRow) -> Holder {
-        Holder {
-            amounts: Amounts::of(row.grant_without_ports()),
-            ports: row.ports().iter().map(AllocatedPort::key).collect(),
-            exclusives: row.grant_without_ports().exclusives(),
-            starts_after: row.starts_after().to_vec(),
-            stopping: row.desired_status() != DesiredStatus::Run,
+            amounts: Amounts::of(claim.grant),
+            ports: claim.ports.iter().map(AllocatedPort::key).collect(),
+            exclusives: claim.grant.exclusives(),
+            starts_after: claim.starts_after.to_vec(),
+            stopping: claim.ending,
         }
     }
 }
@@ -149,7 +115,7 @@ impl Room {
             followers: 0,
             ports: BTreeMap::new(),
             exclusives: BTreeMap::new(),
-            max_allocs: usize::try_from(node.node_max_allocs).ok().filter(|most| *most > 0),
+            max_allocs: max_allocs(node),
         };
         for alloc in live {
             room.put(alloc);
@@ -161,7 +127,7 @@ impl Room {
     pub fn of(state: &State, node: &Node) -> Room {
         let mut room = Room::new(node, []);
         for row in state.live_alloc_rows_of_node(node.id) {
-            room.hold(row.id(), Holder::of_row(row));
+            room.hold(row.id(), Holder::of(row.claim()));
         }
         room
     }
@@ -172,7 +138,7 @@ impl Room {
         if !alloc.is_live() {
             return;
         }
-        self.hold(alloc.id, Holder::of(alloc));
+        self.hold(alloc.id, Holder::of(alloc.claim()));
     }
 
     fn hold(&mut self, id: AllocId, holder: Holder) {
@@ -201,10 +167,10 @@ impl Room {
     /// # Errors
     /// The first thing that is short.
     pub fn fits(&self, alloc: &Allocation) -> Result<(), Misfit> {
-        let newcomer = Holder::of(alloc);
+        let newcomer = Holder::of(alloc.claim());
         let own = self.amounts_of(alloc.id);
         let held = self.bound(Some((alloc.id, &newcomer)));
-        for (i, misfit) in [Misfit::Cpu, Misfit::Memory, Misfit::Disk].into_iter().enumerate() {
+        for (i, misfit) in AMOUNT_MISFITS.into_iter().enumerate() {
             // Who asks for no more than it has is not refused when the node has become smaller.
             if newcomer.amounts.0[i] > own.0[i] && held.0[i] > self.capacity.0[i] {
                 return Err(misfit);
@@ -226,6 +192,27 @@ impl Room {
         match self.max_allocs.is_some_and(|most| others.count() >= most) {
             true => Err(Misfit::MaxAllocs),
             false => Ok(()),
+        }
+    }
+
+    /// Whether `alloc`, which is new to `node`, fits beside what is held there; none when the sums do not tell, because
+    /// single things or the order of ends matter. Says what [`Room::fits`] says.
+    pub(crate) fn fits_by_sums(node: &Node, held: Held, alloc: &Allocation) -> Option<Result<(), Misfit>> {
+        let plain =
+            alloc.grant.ports.is_empty() && alloc.starts_after.is_empty() && alloc.grant.exclusives().is_empty();
+        if held.followers > 0 || !plain {
+            return None;
+        }
+        let (capacity, wanted) = (Amounts::capacity(node), Amounts::of(&alloc.grant));
+        let total = held.amounts.plus(wanted);
+        for (i, misfit) in AMOUNT_MISFITS.into_iter().enumerate() {
+            if wanted.0[i] > 0 && total.0[i] > capacity.0[i] {
+                return Some(Err(misfit));
+            }
+        }
+        match max_allocs(node).is_some_and(|most| held.staying >= most) {
+            true => Some(Err(Misfit::MaxAllocs)),
+            false => Some(Ok(())),
         }
     }
 

@@ -48,11 +48,6 @@ impl<K: Ord + Clone> Groups<K> {
         self.groups.get(key).is_some_and(|rows| rows.contains_key(&id))
     }
 
-    /// Number of rows of one group.
-    pub fn count(&self, key: &K) -> usize {
-        self.groups.get(key).map_or(0, OrdMap::len)
-    }
-
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.groups.keys()
     }

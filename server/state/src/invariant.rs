@@ -1,9 +1,13 @@
 //! What must hold of every state. Tests and the simulator check it after each step; a running server never needs to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use model::id::NodeId;
 
 use crate::alloc_row::AllocRow;
 use crate::fits::Room;
+use crate::on_node::OnNode;
 use crate::state::State;
 use crate::touched::Table;
 
@@ -52,10 +56,7 @@ fn allocs(state: &State, found: &mut Vec<String>) {
         if state.job_of_alloc(&alloc).is_none() {
             found.push(format!("allocation {id}: version {} of {} is missing", alloc.job_version, alloc.job));
         }
-        let indexed = state.allocs_by_job.contains(&alloc.job, *id)
-            && state.live_by_node.contains(&alloc.node_id, *id) == alloc.is_live()
-            && state.ended_by_node.contains(&alloc.node_id, *id) != alloc.is_live();
-        if !indexed {
+        if !state.allocs_by_job.contains(&alloc.job, *id) {
             found.push(format!("allocation {id} is missing in an index"));
         }
         if alloc.is_live() && alloc.starts_after.contains(id) {
@@ -63,24 +64,32 @@ fn allocs(state: &State, found: &mut Vec<String>) {
         }
         row_index(found, "allocation", &id.to_string(), alloc.modify_index, state.table_index(Table::Allocs));
     }
-    let live = state.alloc_rows().filter(|alloc| alloc.is_live()).count();
-    let on_nodes = state.live_by_node.len() + state.ended_by_node.len();
-    let sizes = [state.allocs_by_job.len(), on_nodes].map(|index| index == state.allocs.len());
-    if sizes != [true; 2] || state.live_by_node.len() != live {
-        found.push("an index of allocations has entries without a row".to_owned());
+    if state.allocs_by_job.len() != state.allocs.len() {
+        found.push("the index of allocations by job has entries without a row".to_owned());
     }
     let stale = |row: &&Arc<AllocRow>| state.alloc_row(row.id()) != Some(*row);
     let jobs = state.allocs_by_job.keys().flat_map(|key| state.allocs_by_job.rows(key));
-    let nodes = state.live_by_node.keys().chain(state.ended_by_node.keys());
-    let of_nodes = nodes.flat_map(|node| state.alloc_rows_of_node(*node));
-    found.extend(jobs.chain(of_nodes).filter(stale).map(|row| format!("allocation {} is stale in an index", row.id())));
+    found.extend(jobs.filter(stale).map(|row| format!("allocation {} is stale in an index", row.id())));
+    on_nodes(state, found);
     orphans(state, found);
+}
+
+/// What is kept of each node is what its allocations say, sums included.
+fn on_nodes(state: &State, found: &mut Vec<String>) {
+    let mut expected: BTreeMap<NodeId, OnNode> = BTreeMap::new();
+    for row in state.alloc_rows() {
+        expected.entry(row.node_id()).or_default().put(row.clone());
+    }
+    if !state.by_node.iter().eq(&expected) {
+        found.push("the index of allocations by node differs from the allocations".to_owned());
+    }
 }
 
 /// A live allocation is on a known node.
 fn orphans(state: &State, found: &mut Vec<String>) {
-    let lost = state.live_by_node.keys().filter(|node| !state.nodes.contains_key(*node));
-    found.extend(lost.map(|node| format!("allocations are live on unknown node {node}")));
+    let live = state.by_node.iter().filter(|(_, on_node)| on_node.live_rows().next().is_some());
+    let lost = live.filter(|(node, _)| !state.nodes.contains_key(*node));
+    found.extend(lost.map(|(node, _)| format!("allocations are live on unknown node {node}")));
 }
 
 fn evals(state: &State, found: &mut Vec<String>) {

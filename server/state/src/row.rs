@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::api::JobSubmission;
 use model::compiled::{CompiledJob, compile};
+use model::document::Document;
 use model::job::Job;
 
 /// One version of a job.
@@ -11,7 +12,7 @@ use model::job::Job;
 pub struct StoredJob {
     /// The canonical document with its indexes. Its `Status` is the one at the time of writing; see
     /// [`crate::State::job_status`].
-    pub document: Arc<Job>,
+    pub document: Arc<Document>,
     /// What planner and client read; derived from the document.
     pub compiled: Arc<CompiledJob>,
     /// The text that it came from.
@@ -22,7 +23,7 @@ impl StoredJob {
     /// Compiles a document.
     pub fn new(document: Job, submission: Option<Arc<JobSubmission>>) -> StoredJob {
         let compiled = Arc::new(compile(&document));
-        StoredJob { document: Arc::new(document), compiled, submission }
+        StoredJob { document: Arc::new(document.into()), compiled, submission }
     }
 
     /// Log index of the last change of the row.

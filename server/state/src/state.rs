@@ -12,6 +12,7 @@ use model::scheduling::SchedulerConfiguration;
 use crate::alloc_row::{AllocRow, Home, Pool};
 use crate::command::Command;
 use crate::groups::Groups;
+use crate::on_node::{Held, OnNode};
 use crate::reply::{Outcome, Reply};
 use crate::row::StoredJob;
 use crate::touched::Table;
@@ -36,10 +37,8 @@ pub struct State {
     pub(crate) seen_order: Vector<Seed>,
     /// Derived from `allocs`.
     pub(crate) allocs_by_job: Groups<JobKey>,
-    /// Derived from `allocs`: those that have not ended at the client.
-    pub(crate) live_by_node: Groups<NodeId>,
-    /// Derived from `allocs`: the others.
-    pub(crate) ended_by_node: Groups<NodeId>,
+    /// Derived from `allocs`. Nothing is there for a node without any.
+    pub(crate) by_node: OrdMap<NodeId, OnNode>,
     /// Derived from `nodes`: what rows of allocations share of them.
     pub(crate) homes: OrdMap<NodeId, Arc<Home>>,
     /// Derived from `evals`.
@@ -58,22 +57,13 @@ impl State {
     /// Puts an allocation into its table and the indexes over it. Its job and its node never change once it is stored.
     pub(crate) fn store_alloc(&mut self, alloc: Allocation, pool: &mut Pool) {
         let (id, node) = (alloc.id, alloc.node_id);
-        let known = self.allocs.get(&id);
-        match (known, self.homes.get(&node)) {
+        match (self.allocs.get(&id), self.homes.get(&node)) {
             (Some(old), _) => pool.offer(old),
             (None, Some(home)) => pool.offer_home(home.clone()),
             (None, None) => {}
         }
-        let moved = known.is_some_and(|old| old.is_live() != alloc.is_live());
         let row = Arc::new(AllocRow::pack(alloc, pool));
-        let (to, from) = match row.is_live() {
-            true => (&mut self.live_by_node, &mut self.ended_by_node),
-            false => (&mut self.ended_by_node, &mut self.live_by_node),
-        };
-        if moved {
-            from.remove(&node, id);
-        }
-        to.insert(&node, row.clone());
+        self.by_node.entry(node).or_default().put(row.clone());
         self.allocs_by_job.insert(row.job(), row.clone());
         self.allocs.insert(id, row);
     }
@@ -206,7 +196,7 @@ impl State {
 
     /// The same as they are kept.
     pub fn alloc_rows_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.live_by_node.rows(&node).chain(self.ended_by_node.rows(&node))
+        self.by_node.get(&node).into_iter().flat_map(OnNode::rows)
     }
 
     /// The allocations that hold room on a node, by id: those that have not ended at the client. Unpacked one by one.
@@ -216,12 +206,21 @@ impl State {
 
     /// The same as they are kept.
     pub fn live_alloc_rows_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.live_by_node.rows(&node)
+        self.by_node.get(&node).into_iter().flat_map(OnNode::live_rows)
     }
 
     /// How many allocations are on a node, ended ones included.
     pub fn alloc_count_of_node(&self, node: NodeId) -> usize {
-        self.live_by_node.count(&node) + self.ended_by_node.count(&node)
+        self.by_node.get(&node).map_or(0, OnNode::len)
+    }
+
+    /// The last index at which the leader's side of an allocation on the node changed, of those that are still there.
+    pub fn newest_on_node(&self, node: NodeId) -> u64 {
+        self.by_node.get(&node).map_or(0, OnNode::newest)
+    }
+
+    pub(crate) fn held_on_node(&self, node: NodeId) -> Held {
+        self.by_node.get(&node).map_or(Held::default(), OnNode::held)
     }
 
     /// The allocations whose id starts with the bits that `first` and `last` span (a prefix search), by id, as they

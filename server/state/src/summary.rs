@@ -41,7 +41,7 @@ impl State {
     pub fn job_document(&self, key: &JobKey) -> Option<Job> {
         let job = self.jobs.get(key)?;
         let status = self.status_of(key, job).as_str().to_owned();
-        Some(Job { status: Some(status), ..(*job.document).clone() })
+        Some(Job { status: Some(status), ..Job::clone(&job.document) })
     }
 
     fn status_of(&self, key: &JobKey, job: &StoredJob) -> JobStatus {

@@ -64,7 +64,7 @@ impl Cluster {
         let receipt = round.receipt();
         let placed = round.plans.iter().map(|plan| plan.placements.len()).sum();
         let touched = self.write(Op::ApplyPlans { plans: round.plans });
-        self.planner.committed(&self.state, &receipt);
+        self.planner.committed(&self.state, &receipt, &touched);
         self.planner.absorb(&self.state, &touched);
         (took, placed)
     }

@@ -3,6 +3,7 @@
 //! killed, started again, and everything is counted once more.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -93,12 +94,23 @@ fn tenth_ratio(started: Instant, tenths: &[Instant]) -> f64 {
     (*first - started).as_secs_f64() / (*last - *before).as_secs_f64()
 }
 
-/// Registers the jobs one after the other; when the last one was accepted.
+/// Users who register jobs at the same time.
+const USERS: usize = 16;
+
+/// Registers the jobs; when the last one was accepted.
 async fn register(server: SocketAddr, jobs: usize, copies: usize) -> Result<Instant> {
-    let mut connection = Connection::open(server).await?;
-    for number in 0..jobs {
-        connection.register(&job(&format!("scale-{number}"), "service", copies)).await?;
-    }
+    let next = AtomicUsize::new(0);
+    let user = async || -> Result<()> {
+        let mut connection = Connection::open(server).await?;
+        loop {
+            let number = next.fetch_add(1, Relaxed);
+            if number >= jobs {
+                return Ok(());
+            }
+            connection.register(&job(&format!("scale-{number}"), "service", copies)).await?;
+        }
+    };
+    futures_util::future::try_join_all((0..USERS).map(|_| user())).await?;
     Ok(Instant::now())
 }
 

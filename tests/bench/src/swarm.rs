@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use model::allocation::{AllocUpdate, ClientStatus, DesiredStatus, ReportOrder};
+use anyhow::{Context, Result, ensure};
+use model::allocation::{AllocUpdate, ClientStatus, ReportOrder};
 use model::id::{AllocId, NodeId};
 use model::node::{DriverInfo, Node, NodeCpu, NodeDisk, NodeMemory, NodeResources};
-use model::rpc::{Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
+use model::rpc::{
+    Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode, Roster,
+};
 use model::task_state::{TaskEvent, TaskRunState, TaskState};
 use model::time::{GoDuration, Timestamp};
 use serde::Serialize;
@@ -62,7 +64,7 @@ pub fn node(number: usize, shape: Shape) -> Node {
 /// One simulated node: what it knows of its allocations.
 struct Member {
     node: Node,
-    known: Mutex<BTreeMap<AllocId, u64>>,
+    roster: Mutex<Roster>,
     silent: AtomicBool,
 }
 
@@ -100,7 +102,7 @@ impl Swarm {
     /// `count` nodes that have no server yet.
     pub fn new(count: usize, shape: Shape) -> Swarm {
         let member =
-            |number| Member { node: node(number, shape), known: Mutex::default(), silent: AtomicBool::new(false) };
+            |number| Member { node: node(number, shape), roster: Mutex::default(), silent: AtomicBool::new(false) };
         let members = (0..count).map(|number| Arc::new(member(number))).collect();
         Swarm { members, tally: Arc::default(), tasks: Vec::new(), beats: Vec::new() }
     }
@@ -166,7 +168,7 @@ impl Swarm {
     pub async fn report_running(&self, server: SocketAddr) -> Result<usize> {
         let reported = Arc::new(AtomicUsize::new(0));
         self.each(server, async |connection, member| {
-            let updates: Vec<AllocUpdate> = member.known.lock().await.keys().map(|id| running(*id)).collect();
+            let updates: Vec<AllocUpdate> = member.roster.lock().await.ids().iter().map(|id| running(*id)).collect();
             if updates.is_empty() {
                 return Ok(());
             }
@@ -183,11 +185,15 @@ impl Swarm {
     pub async fn recount(&self, server: SocketAddr) -> Result<(usize, usize)> {
         let (all, run) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         self.each(server, async |connection, member| {
-            let news: PullAllocsReply = call(connection, "allocs", &pull(&member.node, 0, BTreeMap::new())).await?;
-            let found: BTreeSet<AllocId> = news.ids.iter().copied().collect();
-            ensure!(found.len() == news.ids.len(), "{} was told of an allocation twice", member.node.name);
-            let known = member.known.lock().await;
-            ensure!(found.iter().eq(known.keys()), "{} does not have the allocations it had", member.node.name);
+            let news: PullAllocsReply = call(connection, "allocs", &pull(&member.node, &Roster::default())).await?;
+            let ids = news.ids.context("the server did not tell everything")?;
+            let found: BTreeSet<AllocId> = ids.iter().copied().collect();
+            ensure!(found.len() == ids.len(), "{} was told of an allocation twice", member.node.name);
+            ensure!(
+                found == *member.roster.lock().await.ids(),
+                "{} does not have the allocations it had",
+                member.node.name
+            );
             all.fetch_add(found.len(), Relaxed);
             let running = news.changed.iter().filter(|row| row.alloc.client_status == ClientStatus::Running);
             run.fetch_add(running.count(), Relaxed);
@@ -218,7 +224,7 @@ impl Swarm {
         let mut lost = 0;
         for member in self.members.iter().take(count) {
             beat(&mut connection, &member.node).await?;
-            lost += member.known.lock().await.len();
+            lost += member.roster.lock().await.ids().len();
         }
         Ok((lost, Instant::now()))
     }
@@ -230,7 +236,42 @@ impl Drop for Swarm {
     }
 }
 
-fn pull(node: &Node, min_index: u64, known: BTreeMap<AllocId, u64>) -> PullAllocs {
+/// An answer to a long-poll, of which a simulated node reads no more than it needs: the machine is there for the server.
+#[derive(serde::Deserialize)]
+struct News {
+    index: u64,
+    #[serde(default)]
+    ids: Option<Vec<AllocId>>,
+    changed: Vec<OfJob>,
+}
+
+/// Runs of allocations of one job.
+#[derive(serde::Deserialize)]
+struct OfJob {
+    runs: Vec<Run>,
+}
+
+/// Copies that differ in little.
+#[derive(serde::Deserialize)]
+struct Run {
+    first: Copy,
+    #[serde(default)]
+    others: Vec<Copy>,
+}
+
+#[derive(serde::Deserialize)]
+struct Copy {
+    id: AllocId,
+}
+
+impl OfJob {
+    fn ids(&self) -> impl Iterator<Item = AllocId> {
+        self.runs.iter().flat_map(|run| std::iter::once(&run.first).chain(&run.others)).map(|copy| copy.id)
+    }
+}
+
+fn pull(node: &Node, roster: &Roster) -> PullAllocs {
+    let (min_index, known) = (roster.index, roster.digest());
     PullAllocs { node_id: node.id, secret_id: node.secret_id.clone(), min_index, wait: POLL, known }
 }
 
@@ -243,20 +284,14 @@ async fn live_and_tell(server: SocketAddr, member: Arc<Member>, tally: Arc<Tally
 /// A node's long-polls, one after the other.
 async fn live(server: SocketAddr, member: Arc<Member>, tally: Arc<Tally>) -> Result<()> {
     let mut connection = Connection::open(server).await?;
-    let mut index = 0;
     while !member.silent.load(Relaxed) {
-        let request = pull(&member.node, index, member.known.lock().await.clone());
-        let news: PullAllocsReply = call(&mut connection, "allocs", &request).await?;
-        index = news.index;
-        let mut known = member.known.lock().await;
-        let mut fresh = 0;
-        for row in &news.changed {
-            let wanted = row.alloc.desired_status == DesiredStatus::Run;
-            if known.insert(row.alloc.id, row.alloc.alloc_modify_index).is_none() && wanted {
-                fresh += 1;
-            }
-        }
-        drop(known);
+        let request = pull(&member.node, &*member.roster.lock().await);
+        let news: News = call(&mut connection, "allocs", &request).await?;
+        let mut roster = member.roster.lock().await;
+        let before = roster.ids().len();
+        roster.note_ids(news.index, news.ids, news.changed.iter().flat_map(OfJob::ids));
+        let fresh = roster.ids().len() - before;
+        drop(roster);
         if fresh > 0 {
             tally.add(fresh);
         }

@@ -7,7 +7,7 @@ use client::alloc::handover;
 use client::alloc::lifecycle::AllocInput;
 use model::allocation::{AllocUpdate, ReportOrder};
 use model::id::AllocId;
-use model::rpc::{AllocWithJob, PullAllocs, PullAllocsReply, PushAllocs};
+use model::rpc::{AllocWithJob, PullAllocs, PullAllocsReply, PushAllocs, Roster};
 use model::time::GoDuration;
 
 use crate::agenda::{Answer, Caller, Event, Loop, Request, Shared};
@@ -45,7 +45,7 @@ pub struct Agent {
     pushing: Vec<AllocUpdate>,
     lines: BTreeMap<Loop, Line>,
     registered: bool,
-    index: u64,
+    roster: Roster,
 }
 
 impl SimNode {
@@ -91,9 +91,8 @@ impl SimNode {
             Loop::KeepAlive if agent.registered => Request::Heartbeat,
             Loop::KeepAlive => Request::Register(Box::new(self.node.clone())),
             Loop::Pull => {
-                let row = |runner: &Runner| runner.source.alloc.alloc_modify_index;
-                let known = agent.runners.iter().map(|(id, runner)| (*id, row(runner))).collect();
-                Request::Pull(PullAllocs { node_id, secret_id, min_index: agent.index, wait: POLL, known })
+                let (min_index, known) = (agent.roster.index, agent.roster.digest());
+                Request::Pull(PullAllocs { node_id, secret_id, min_index, wait: POLL, known })
             }
             Loop::Push => {
                 agent.pushing = std::mem::take(&mut agent.updates).into_values().collect();
@@ -150,7 +149,7 @@ impl SimNode {
                 pause = GoDuration(reply.ttl.0 / 2);
             }
             Answer::Allocs(reply) => {
-                agent.index = reply.index;
+                agent.roster.note(&reply);
                 self.take_news(shared, *reply);
             }
             Answer::Pushed => agent.pushing.clear(),
@@ -161,7 +160,7 @@ impl SimNode {
                     }
                 }
                 if of == Loop::Pull {
-                    agent.index = 0;
+                    agent.roster.restart();
                 }
                 if matches!(answer, Answer::UnknownNode) {
                     agent.registered = false;
@@ -197,7 +196,8 @@ impl SimNode {
             self.take_row(shared, source);
         }
         let Some(agent) = self.agent.as_mut() else { return };
-        let listed: BTreeSet<AllocId> = reply.ids.into_iter().collect();
+        let Some(ids) = reply.ids else { return };
+        let listed: BTreeSet<AllocId> = ids.into_iter().collect();
         let gone: Vec<AllocId> = agent.runners.keys().filter(|id| !listed.contains(id)).copied().collect();
         for id in gone {
             let Some(runner) = self.agent.as_mut().and_then(|agent| agent.runners.get_mut(&id)) else { continue };
@@ -214,6 +214,9 @@ impl SimNode {
         let Some(agent) = self.agent.as_mut() else { return };
         let id = source.alloc.id;
         if let Some(runner) = agent.runners.get_mut(&id) {
+            if runner.source.alloc.alloc_modify_index == source.alloc.alloc_modify_index {
+                return;
+            }
             runner.job = std::sync::Arc::new(model::compiled::compile(&source.job));
             runner.source = source;
             let (alloc, job) = (Box::new(runner.source.alloc.clone()), runner.job.clone());

@@ -225,7 +225,7 @@ impl SimServer {
                 if round.parts == 0
                     && let Some(round) = up.round.take()
                 {
-                    up.planner.committed(&up.state, &round.receipt);
+                    up.planner.committed(&up.state, &round.receipt, &up.news);
                 }
             }
         }

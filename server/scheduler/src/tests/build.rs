@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use model::allocation::{Allocation, ClientStatus, DesiredStatus};
 use model::compiled::{CompiledJob, compile};
+use model::document::Document;
 use model::evaluation::{Evaluation, Plan};
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::job::Job;
@@ -49,7 +50,7 @@ pub fn job(count: i64, cpu: i64, memory: i64, edit: impl FnOnce(&mut Value)) -> 
 pub struct World {
     pub nodes: BTreeMap<NodeId, Node>,
     pub allocs: BTreeMap<AllocId, Allocation>,
-    pub versions: BTreeMap<(JobKey, u64), Arc<Job>>,
+    pub versions: BTreeMap<(JobKey, u64), Arc<Document>>,
     pub current: BTreeMap<JobKey, CompiledJob>,
     pub table: NodeTable,
     pub config: SchedulerConfiguration,
@@ -77,7 +78,7 @@ impl World {
         job.version = Some(version);
         job.create_index = Some(job.create_index.unwrap_or(1));
         self.current.insert(key.clone(), compile(&job));
-        self.versions.insert((key.clone(), version), Arc::new(job));
+        self.versions.insert((key.clone(), version), Arc::new(job.into()));
         key
     }
 
@@ -108,7 +109,7 @@ impl World {
         };
         let plan = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
         assert_eq!(plan, schedule(&self.table, &view, &eval, self.now, seed, self.evals), "equal input, equal plan");
-        let fresh = NodeTable::of(self.nodes.values(), self.allocs.values());
+        let fresh = NodeTable::of(self.nodes.values(), self.allocs.values().map(|alloc| alloc.claim()));
         let anew = schedule(&fresh, &view, &eval, self.now, seed, self.evals);
         assert_eq!(plan, anew, "what the table remembers of earlier plans does not matter");
         plan
@@ -131,7 +132,7 @@ impl World {
     }
 
     pub fn put_alloc(&mut self, alloc: Allocation) {
-        self.table.apply_alloc(&alloc);
+        self.table.apply_alloc(alloc.claim());
         self.allocs.insert(alloc.id, alloc);
     }
 
@@ -165,7 +166,7 @@ impl World {
             });
         }
         plan.placements.iter().chain(&plan.in_place).for_each(|alloc| self.put_alloc(alloc.clone()));
-        let rebuilt = NodeTable::of(self.nodes.values(), self.allocs.values());
+        let rebuilt = NodeTable::of(self.nodes.values(), self.allocs.values().map(|alloc| alloc.claim()));
         assert_eq!(self.table, rebuilt, "the table kept is the table rebuilt");
     }
 

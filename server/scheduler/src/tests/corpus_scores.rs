@@ -506,7 +506,7 @@ fn existing_alloc(world: &mut World, node: NodeId, value: &Value, index: u64) ->
         job["ID"] = json!(name);
         job["TaskGroups"][0]["Migrate"] = json!({"MaxParallel": most});
     });
-    world.versions.insert((key.clone(), 0), std::sync::Arc::new(document));
+    world.versions.insert((key.clone(), 0), std::sync::Arc::new(document.into()));
     let info = &world.nodes[&node];
     let devices = value["devices"].as_array().into_iter().flatten().map(|asked| {
         let device = &info.node_resources.devices[0];

@@ -43,7 +43,7 @@ pub(super) fn deregister(writer: &mut Writer<'_>, key: &JobKey, purge: bool, eva
     let Some(stored) = writer.state.job(key) else { return Reply::Job(JobWritten::default()) };
     let new_version = !purge && !stored.compiled.stopped;
     let job = if new_version {
-        let document = Job { stop: Some(true), ..(*stored.document).clone() };
+        let document = Job { stop: Some(true), ..Job::clone(&stored.document) };
         store_version(writer, key, document, stored.submission.clone())
     } else {
         stored

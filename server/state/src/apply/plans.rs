@@ -24,7 +24,7 @@ const RETRY_DELAY: GoDuration = GoDuration::from_millis(250);
 /// What the plans of one command share.
 #[derive(Default)]
 struct Batch {
-    /// Rooms of the nodes seen so far, kept up to date with what the plans do.
+    /// Rooms of the nodes where sums did not do, kept up to date with what the plans do.
     rooms: BTreeMap<NodeId, Room>,
     /// Jobs of the plans carried out so far: what those changed is no surprise to the plans behind them.
     planned: BTreeSet<JobKey>,
@@ -163,6 +163,11 @@ impl Batch {
         let known = placement.id.is_none() || writer.state.allocs.contains_key(&placement.id);
         if !node.is_schedulable() || known || !is_wanted(writer, placement) {
             return Err(Misfit::NotSchedulable);
+        }
+        if !self.rooms.contains_key(&node.id)
+            && let Some(answer) = Room::fits_by_sums(node, writer.state.held_on_node(node.id), placement)
+        {
+            return answer;
         }
         self.room(writer, placement.node_id).ok_or(Misfit::NoNode)?.fits(placement)
     }

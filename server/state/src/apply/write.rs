@@ -123,8 +123,12 @@ impl<'a> Writer<'a> {
         self.note_alloc(id, row.node_id(), row.job());
         let state = &mut *self.state;
         state.allocs_by_job.remove(row.job(), id);
-        state.live_by_node.remove(&row.node_id(), id);
-        state.ended_by_node.remove(&row.node_id(), id);
+        if let Some(on_node) = state.by_node.get_mut(&row.node_id()) {
+            on_node.remove(id);
+            if on_node.len() == 0 {
+                state.by_node.remove(&row.node_id());
+            }
+        }
     }
 
     fn note_alloc(&mut self, id: AllocId, node: NodeId, job: &JobKey) {

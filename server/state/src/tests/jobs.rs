@@ -35,7 +35,7 @@ fn a_new_job_is_version_0_and_waits_for_the_planner() {
 fn an_equal_document_makes_an_evaluation_but_no_version() {
     let mut world = World::default();
     world.register(service("web", 3));
-    let again = (*world.state.job(&key("web")).unwrap().document).clone();
+    let again = world.state.job(&key("web")).unwrap().document.job().clone();
     let reply = written(world.run(register(again)).reply);
     assert_eq!((reply.new_version, reply.job_modify_index, reply.index), (false, 1, 2));
     assert!(reply.eval_id.is_some());
