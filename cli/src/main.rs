@@ -18,6 +18,10 @@ use std::process::ExitCode;
 use args::{AllocCommand, Cli, Command, EvalCommand, JobCommand, NodeCommand, ServiceCommand, VersionArgs};
 use clap::Parser;
 
+/// A server makes and drops many small things on all its threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// First argument of the hidden way to start.
 const SUPERVISOR: &str = "supervisor";
 

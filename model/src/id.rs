@@ -123,6 +123,8 @@ macro_rules! uuid_id {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        // A number of 128 bits would be aligned to 16 bytes, and tables of ids beside small numbers be a third air.
+        #[repr(packed(8))]
         pub struct $name(pub u128);
 
         impl $name {

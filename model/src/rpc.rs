@@ -69,6 +69,12 @@ impl IdDigest {
         self.count += 1;
         self.xor.0 ^= id.0;
     }
+
+    /// Takes out an id that is in the set.
+    pub fn remove(&mut self, id: AllocId) {
+        self.count -= 1;
+        self.xor.0 ^= id.0;
+    }
 }
 
 impl FromIterator<AllocId> for IdDigest {

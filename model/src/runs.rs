@@ -210,7 +210,8 @@ pub(crate) mod with_jobs {
             let first = rows.first()?;
             Some(OfJobRef { job: &first.job, runs: RunRef::cut(rows.iter().map(|row| &row.alloc)) })
         });
-        serializer.collect_seq(jobs)
+        // A list says how long it is, so that nobody has to hold it back to count.
+        jobs.collect::<Vec<_>>().serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AllocWithJob>, D::Error> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use catalog::{Catalog, Instance, Source};
-use model::allocation::Allocation;
+use model::allocation::ClientStatus;
 use model::id::AllocId;
 use parking_lot::Mutex;
-use state::{State, Table, Touched};
+use state::{AllocRow, State, Table, Touched};
 
 /// The catalog as of the last applied batch. Readers never lock.
 #[derive(Default)]
@@ -29,11 +29,11 @@ impl CatalogView {
         }
         let mut changes: Vec<(AllocId, Vec<Instance>)> = Vec::new();
         for id in &touched.allocs {
-            changes.push((*id, state.alloc(*id).map(|alloc| instances(state, &alloc)).unwrap_or_default()));
+            changes.push((*id, state.alloc_row(*id).map(|row| instances(state, row)).unwrap_or_default()));
         }
         if touched.tables.contains(&Table::Nodes) {
-            let on_nodes = touched.nodes.iter().flat_map(|node| state.live_allocs_of_node(*node));
-            changes.extend(on_nodes.map(|alloc| (alloc.id, instances(state, &alloc))));
+            let on_nodes = touched.nodes.iter().flat_map(|node| state.live_alloc_rows_of_node(*node));
+            changes.extend(on_nodes.map(|row| (row.id(), instances(state, row))));
         }
         let _one_writer = self.writing.lock();
         let mut next = Catalog::clone(&self.current.load());
@@ -45,7 +45,7 @@ impl CatalogView {
     pub fn rebuild(&self, state: &State) {
         let _one_writer = self.writing.lock();
         let mut next = Catalog::new();
-        next.update_all(state.allocs().map(|alloc| (alloc.id, instances(state, &alloc))));
+        next.update_all(state.alloc_rows().map(|row| (row.id(), instances(state, row))));
         self.current.store(Arc::new(next));
     }
 }
@@ -61,12 +61,16 @@ impl Source for CatalogView {
 }
 
 /// What one allocation contributes.
-fn instances(state: &State, alloc: &Allocation) -> Vec<Instance> {
-    if alloc.is_terminal() {
+fn instances(state: &State, row: &AllocRow) -> Vec<Instance> {
+    if row.is_terminal() || row.client_status() == ClientStatus::Pending {
         return Vec::new();
     }
-    let (Some(job), Some(node)) = (state.job_of_alloc(alloc), state.node(alloc.node_id)) else {
+    let (Some(job), Some(node)) = (state.job_of_row(row), state.node(row.node_id())) else {
         return Vec::new();
     };
-    catalog::instances_of(alloc, &job.compiled, node.address(), &node.datacenter)
+    // Most allocations of a big cluster offer nothing, and unpacking them all would cost more than the rest.
+    if job.compiled.group(row.task_group()).is_none_or(|group| group.services.is_empty()) {
+        return Vec::new();
+    }
+    catalog::instances_of(&row.unpack(), &job.compiled, node.address(), &node.datacenter)
 }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use model::allocation::Allocation;
 use model::id::NodeId;
 use model::node::{Node, NodeStatus};
-use model::rpc::{
-    AllocWithJob, Heartbeat, HeartbeatReply, IdDigest, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode,
-};
+use model::rpc::{AllocWithJob, Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
 use model::time::GoDuration;
 use state::{Op, Refusal, Reply, State};
 
@@ -133,13 +131,10 @@ impl Server {
 pub fn pulled(state: &State, request: &PullAllocs) -> PullAllocsReply {
     let since = if request.min_index > state.index() { 0 } else { request.min_index };
     let mut reply = PullAllocsReply { index: state.index(), ..PullAllocsReply::default() };
-    let mut known = IdDigest::default();
-    for row in state.alloc_rows_of_node(request.node_id) {
-        if row.create_index() <= since {
-            known.add(row.id());
-        }
-        if row.alloc_modify_index() <= since {
-            continue;
+    let mut known = state.digest_of_node(request.node_id);
+    for row in state.alloc_rows_of_node_after(request.node_id, since) {
+        if row.create_index() > since {
+            known.remove(row.id());
         }
         let Some(job) = state.job_of_row(row) else {
             tracing::error!(alloc = %row.id(), job = %row.job(), "an allocation has no job version; not sent");

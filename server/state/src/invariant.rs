@@ -1,13 +1,6 @@
 //! What must hold of every state. Tests and the simulator check it after each step; a running server never needs to.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use model::id::NodeId;
-
-use crate::alloc_row::AllocRow;
 use crate::fits::Room;
-use crate::on_node::OnNode;
 use crate::state::State;
 use crate::touched::Table;
 
@@ -48,48 +41,24 @@ fn jobs(state: &State, found: &mut Vec<String>) {
 }
 
 fn allocs(state: &State, found: &mut Vec<String>) {
-    for (id, alloc) in &state.allocs {
-        let alloc = alloc.unpack();
-        if alloc.id != *id {
-            found.push(format!("allocation {id} is stored under another id"));
-        }
+    for alloc in state.allocs() {
+        let id = &alloc.id;
         if state.job_of_alloc(&alloc).is_none() {
             found.push(format!("allocation {id}: version {} of {} is missing", alloc.job_version, alloc.job));
-        }
-        if !state.allocs_by_job.contains(&alloc.job, *id) {
-            found.push(format!("allocation {id} is missing in an index"));
         }
         if alloc.is_live() && alloc.starts_after.contains(id) {
             found.push(format!("allocation {id} waits for itself"));
         }
         row_index(found, "allocation", &id.to_string(), alloc.modify_index, state.table_index(Table::Allocs));
     }
-    if state.allocs_by_job.len() != state.allocs.len() {
-        found.push("the index of allocations by job has entries without a row".to_owned());
-    }
-    let stale = |row: &&Arc<AllocRow>| state.alloc_row(row.id()) != Some(*row);
-    let jobs = state.allocs_by_job.keys().flat_map(|key| state.allocs_by_job.rows(key));
-    found.extend(jobs.filter(stale).map(|row| format!("allocation {} is stale in an index", row.id())));
-    on_nodes(state, found);
+    found.extend(state.allocs.damage());
     orphans(state, found);
-}
-
-/// What is kept of each node is what its allocations say, sums included.
-fn on_nodes(state: &State, found: &mut Vec<String>) {
-    let mut expected: BTreeMap<NodeId, OnNode> = BTreeMap::new();
-    for row in state.alloc_rows() {
-        expected.entry(row.node_id()).or_default().put(row.clone());
-    }
-    if !state.by_node.iter().eq(&expected) {
-        found.push("the index of allocations by node differs from the allocations".to_owned());
-    }
 }
 
 /// A live allocation is on a known node.
 fn orphans(state: &State, found: &mut Vec<String>) {
-    let live = state.by_node.iter().filter(|(_, on_node)| on_node.live_rows().next().is_some());
-    let lost = live.filter(|(node, _)| !state.nodes.contains_key(*node));
-    found.extend(lost.map(|(node, _)| format!("allocations are live on unknown node {node}")));
+    let lost = state.allocs.live_nodes().filter(|node| !state.nodes.contains_key(*node));
+    found.extend(lost.map(|node| format!("allocations are live on unknown node {node}")));
 }
 
 fn evals(state: &State, found: &mut Vec<String>) {

@@ -7,11 +7,11 @@
 //! Absent on purpose: tokio, sockets, files, clocks, and any counter that could be derived from the rows instead.
 
 mod alloc_row;
+mod alloc_table;
 mod amounts;
 mod apply;
 mod command;
 mod fits;
-mod groups;
 pub mod invariant;
 mod on_node;
 #[cfg(feature = "planted-bugs")]

@@ -1,24 +1,24 @@
-//! What is on one node: the rows of its allocations and the sums over them, so that most questions need no row.
-
-use std::sync::Arc;
+//! What is on one node: where the rows of its allocations lie, and sums over them, so that most questions need no row.
 
 use imbl::OrdMap;
-use model::allocation::DesiredStatus;
 use model::id::AllocId;
+use model::rpc::IdDigest;
 
 use crate::alloc_row::AllocRow;
+use crate::alloc_table::Slot;
 use crate::amounts::Amounts;
 
-/// The allocations of one node. Everything but the two maps is a sum over them.
+/// The allocations of one node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct OnNode {
     /// Those that have not ended at the client: they hold room.
-    live: OrdMap<AllocId, Arc<AllocRow>>,
+    live: OrdMap<AllocId, Slot>,
     /// The others.
-    ended: OrdMap<AllocId, Arc<AllocRow>>,
+    ended: OrdMap<AllocId, Slot>,
+    /// All of them by the last index at which the leader's side changed.
+    changes: OrdMap<(u64, AllocId), Slot>,
     held: Held,
-    /// The last index at which the leader's side of one of them changed.
-    newest: u64,
+    digest: IdDigest,
 }
 
 /// What live allocations hold together.
@@ -32,68 +32,80 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    fn count(
-        &mut self,
-        row: &AllocRow,
-        with: impl Fn(usize, usize) -> usize,
-        sum: impl Fn(Amounts, Amounts) -> Amounts,
-    ) {
-        self.amounts = sum(self.amounts, Amounts::of(row.grant_without_ports()));
-        self.followers = with(self.followers, usize::from(!row.starts_after().is_empty()));
-        self.staying = with(self.staying, usize::from(row.desired_status() == DesiredStatus::Run));
+    fn of(row: &AllocRow) -> Held {
+        let claim = row.claim();
+        if !claim.live {
+            return Held::default();
+        }
+        Held {
+            amounts: Amounts::of(claim.grant),
+            followers: usize::from(!claim.starts_after.is_empty()),
+            staying: usize::from(!claim.ending),
+        }
+    }
+
+    fn plus(self, other: Held) -> Held {
+        Held {
+            amounts: self.amounts.plus(other.amounts),
+            followers: self.followers + other.followers,
+            staying: self.staying + other.staying,
+        }
+    }
+
+    fn minus(self, other: Held) -> Held {
+        Held {
+            amounts: self.amounts.minus(other.amounts),
+            followers: self.followers - other.followers,
+            staying: self.staying - other.staying,
+        }
     }
 }
 
 impl OnNode {
-    /// Adds a row or replaces the one that was there.
-    pub fn put(&mut self, row: Arc<AllocRow>) {
+    /// Whether two rows of one allocation are the same to its node.
+    pub fn sees_no_difference(left: &AllocRow, right: &AllocRow) -> bool {
+        let seen = |row: &AllocRow| (row.alloc_modify_index(), row.is_live(), Held::of(row));
+        seen(left) == seen(right)
+    }
+
+    /// Adds a row that is not here.
+    pub fn add(&mut self, row: &AllocRow, slot: Slot) {
         let id = row.id();
-        let is_live = row.is_live();
-        self.newest = self.newest.max(row.alloc_modify_index());
-        if is_live {
-            self.held.count(&row, |sum, one| sum + one, Amounts::plus);
-        }
-        let (to, from) = match is_live {
-            true => (&mut self.live, &mut self.ended),
-            false => (&mut self.ended, &mut self.live),
-        };
-        let old = match to.insert(id, row) {
-            Some(old) => Some(old),
-            None => from.remove(&id),
-        };
-        if let Some(old) = old {
-            self.discount(&old);
-        }
+        let to = if row.is_live() { &mut self.live } else { &mut self.ended };
+        to.insert(id, slot);
+        self.changes.insert((row.alloc_modify_index(), id), slot);
+        self.held = self.held.plus(Held::of(row));
+        self.digest.add(id);
     }
 
-    /// Forgets a row.
-    pub fn remove(&mut self, id: AllocId) {
-        let Some(old) = self.live.remove(&id).or_else(|| self.ended.remove(&id)) else { return };
-        self.discount(&old);
-        if old.alloc_modify_index() == self.newest {
-            self.newest = self.rows().map(|row| row.alloc_modify_index()).max().unwrap_or(0);
-        }
+    /// Forgets a row that is here.
+    pub fn remove(&mut self, row: &AllocRow) {
+        let id = row.id();
+        let from = if row.is_live() { &mut self.live } else { &mut self.ended };
+        from.remove(&id);
+        self.changes.remove(&(row.alloc_modify_index(), id));
+        self.held = self.held.minus(Held::of(row));
+        self.digest.remove(id);
     }
 
-    fn discount(&mut self, old: &AllocRow) {
-        if old.is_live() {
-            self.held.count(old, |sum, one| sum - one, Amounts::minus);
-        }
-    }
-
-    /// All rows, the live ones first.
-    pub fn rows(&self) -> impl Iterator<Item = &Arc<AllocRow>> {
+    /// Where all rows lie, the live ones first.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.live.values().chain(self.ended.values())
     }
 
-    /// The rows of those that have not ended at the client, by id.
-    pub fn live_rows(&self) -> impl Iterator<Item = &Arc<AllocRow>> {
+    /// Where the rows lie of those that have not ended at the client, by id.
+    pub fn live_slots(&self) -> impl Iterator<Item = &Slot> {
         self.live.values()
+    }
+
+    /// Where the rows lie of which the leader's side changed after `index`.
+    pub fn changed_after(&self, index: u64) -> impl Iterator<Item = &Slot> {
+        self.changes.range((index.saturating_add(1), AllocId(0))..).map(|(_, slot)| slot)
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.live.len() + self.ended.len()
+        self.changes.len()
     }
 
     /// What the live ones hold.
@@ -101,8 +113,13 @@ impl OnNode {
         self.held
     }
 
-    /// The last index at which the leader's side of a row that is still there changed; 0 without rows.
+    /// The ids of all of them, in short.
+    pub fn digest(&self) -> IdDigest {
+        self.digest
+    }
+
+    /// The last index at which the leader's side of one of them changed; 0 without any.
     pub fn newest(&self) -> u64 {
-        self.newest
+        self.changes.get_max().map_or(0, |((index, _), _)| *index)
     }
 }

@@ -145,7 +145,7 @@ impl State {
             write(sink, &RowRef::Job { current, document: &job.document, submission: job.submission.as_deref() })?;
         }
         self.nodes.values().try_for_each(|node| write(sink, &RowRef::Node(node)))?;
-        self.allocs.values().try_for_each(|alloc| write(sink, &RowRef::Alloc(&alloc.unpack())))?;
+        self.allocs.rows().try_for_each(|alloc| write(sink, &RowRef::Alloc(&alloc.unpack())))?;
         self.evals.values().try_for_each(|eval| write(sink, &RowRef::Eval(eval)))?;
         if let Some(config) = &self.scheduling {
             write(sink, &RowRef::Scheduling(config))?;

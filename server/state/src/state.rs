@@ -7,12 +7,13 @@ use model::allocation::Allocation;
 use model::evaluation::Evaluation;
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::node::Node;
+use model::rpc::IdDigest;
 use model::scheduling::SchedulerConfiguration;
 
 use crate::alloc_row::{AllocRow, Home, Pool};
+use crate::alloc_table::AllocTable;
 use crate::command::Command;
-use crate::groups::Groups;
-use crate::on_node::{Held, OnNode};
+use crate::on_node::OnNode;
 use crate::reply::{Outcome, Reply};
 use crate::row::StoredJob;
 use crate::touched::Table;
@@ -29,16 +30,12 @@ pub struct State {
     pub(crate) jobs: OrdMap<JobKey, Arc<StoredJob>>,
     pub(crate) versions: OrdMap<VersionKey, Arc<StoredJob>>,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
-    pub(crate) allocs: OrdMap<AllocId, Arc<AllocRow>>,
+    pub(crate) allocs: AllocTable,
     pub(crate) evals: OrdMap<EvalId, Arc<Evaluation>>,
     /// None until an operator sets one.
     pub(crate) scheduling: Option<Arc<SchedulerConfiguration>>,
     pub(crate) seen: OrdMap<Seed, Arc<Reply>>,
     pub(crate) seen_order: Vector<Seed>,
-    /// Derived from `allocs`.
-    pub(crate) allocs_by_job: Groups<JobKey>,
-    /// Derived from `allocs`. Nothing is there for a node without any.
-    pub(crate) by_node: OrdMap<NodeId, OnNode>,
     /// Derived from `nodes`: what rows of allocations share of them.
     pub(crate) homes: OrdMap<NodeId, Arc<Home>>,
     /// Derived from `evals`.
@@ -57,15 +54,12 @@ impl State {
     /// Puts an allocation into its table and the indexes over it. Its job and its node never change once it is stored.
     pub(crate) fn store_alloc(&mut self, alloc: Allocation, pool: &mut Pool) {
         let (id, node) = (alloc.id, alloc.node_id);
-        match (self.allocs.get(&id), self.homes.get(&node)) {
+        match (self.allocs.get(id), self.homes.get(&node)) {
             (Some(old), _) => pool.offer(old),
             (None, Some(home)) => pool.offer_home(home.clone()),
             (None, None) => {}
         }
-        let row = Arc::new(AllocRow::pack(alloc, pool));
-        self.by_node.entry(node).or_default().put(row.clone());
-        self.allocs_by_job.insert(row.job(), row.clone());
-        self.allocs.insert(id, row);
+        self.allocs.put(AllocRow::pack(alloc, pool));
     }
 }
 
@@ -166,17 +160,17 @@ impl State {
 
     /// One allocation, unpacked.
     pub fn alloc(&self, id: AllocId) -> Option<Arc<Allocation>> {
-        self.allocs.get(&id).map(unpacked)
+        self.allocs.get(id).map(unpacked)
     }
 
     /// All allocations as they are kept, by id.
     pub fn alloc_rows(&self) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.allocs.values()
+        self.allocs.rows()
     }
 
     /// One allocation as it is kept.
     pub fn alloc_row(&self, id: AllocId) -> Option<&Arc<AllocRow>> {
-        self.allocs.get(&id)
+        self.allocs.get(id)
     }
 
     /// All allocations of a job, of every version and incarnation, by id, unpacked one by one.
@@ -186,7 +180,7 @@ impl State {
 
     /// The same as they are kept.
     pub fn alloc_rows_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Arc<AllocRow>> + use<'a> {
-        self.allocs_by_job.rows(key)
+        self.allocs.of_job(key)
     }
 
     /// All allocations on a node, the live ones first, unpacked one by one.
@@ -196,7 +190,7 @@ impl State {
 
     /// The same as they are kept.
     pub fn alloc_rows_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.by_node.get(&node).into_iter().flat_map(OnNode::rows)
+        self.allocs.on_node(node)
     }
 
     /// The allocations that hold room on a node, by id: those that have not ended at the client. Unpacked one by one.
@@ -206,27 +200,34 @@ impl State {
 
     /// The same as they are kept.
     pub fn live_alloc_rows_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.by_node.get(&node).into_iter().flat_map(OnNode::live_rows)
+        self.allocs.live_on_node(node)
     }
 
     /// How many allocations are on a node, ended ones included.
     pub fn alloc_count_of_node(&self, node: NodeId) -> usize {
-        self.by_node.get(&node).map_or(0, OnNode::len)
+        self.allocs.node(node).map_or(0, OnNode::len)
     }
 
     /// The last index at which the leader's side of an allocation on the node changed, of those that are still there.
     pub fn newest_on_node(&self, node: NodeId) -> u64 {
-        self.by_node.get(&node).map_or(0, OnNode::newest)
+        self.allocs.node(node).map_or(0, OnNode::newest)
     }
 
-    pub(crate) fn held_on_node(&self, node: NodeId) -> Held {
-        self.by_node.get(&node).map_or(Held::default(), OnNode::held)
+    /// The allocations on a node of which the leader's side changed after `index`, in the order of their changes, as
+    /// they are kept.
+    pub fn alloc_rows_of_node_after(&self, node: NodeId, index: u64) -> impl Iterator<Item = &Arc<AllocRow>> {
+        self.allocs.changed_on_node(node, index)
+    }
+
+    /// The ids of all allocations on a node, in short.
+    pub fn digest_of_node(&self, node: NodeId) -> IdDigest {
+        self.allocs.node(node).map_or(IdDigest::default(), OnNode::digest)
     }
 
     /// The allocations whose id starts with the bits that `first` and `last` span (a prefix search), by id, as they
     /// are kept.
     pub fn alloc_rows_between(&self, first: AllocId, last: AllocId) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.allocs.range(first..=last).map(|(_, row)| row)
+        self.allocs.range(first..=last)
     }
 
     /// How the planner behaves.

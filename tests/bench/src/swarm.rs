@@ -10,9 +10,7 @@ use anyhow::{Context, Result, ensure};
 use model::allocation::{AllocUpdate, ClientStatus, ReportOrder};
 use model::id::{AllocId, NodeId};
 use model::node::{DriverInfo, Node, NodeCpu, NodeDisk, NodeMemory, NodeResources};
-use model::rpc::{
-    Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode, Roster,
-};
+use model::rpc::{Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode, Roster};
 use model::task_state::{TaskEvent, TaskRunState, TaskState};
 use model::time::{GoDuration, Timestamp};
 use serde::Serialize;

@@ -389,8 +389,8 @@ fn summary(op: &Op) -> String {
         Op::RegisterJob { job, .. } => format!("register {}", job.id.as_deref().unwrap_or_default()),
         Op::DeregisterJob { key, purge, .. } => format!("deregister {key} purge={purge}"),
         Op::RegisterNode { node } => format!("node {} joins", node.name),
-        Op::UpdateNodeStatus { id, status, .. } => format!("node {} is {status:?}", id.0),
-        Op::UpdateNodeEligibility { id, eligibility } => format!("node {} is {eligibility:?}", id.0),
+        Op::UpdateNodeStatus { id, status, .. } => format!("node {} is {status:?}", { id.0 }),
+        Op::UpdateNodeEligibility { id, eligibility } => format!("node {} is {eligibility:?}", { id.0 }),
         Op::UpdateAllocs { node_id, updates } => {
             let seen: Vec<String> =
                 updates.iter().map(|update| format!("{} {:?}", update.id.short(), update.client_status)).collect();
@@ -411,7 +411,7 @@ fn plan_summary(plan: &model::evaluation::Plan) -> String {
     let placed: Vec<String> = plan
         .placements
         .iter()
-        .map(|new| format!("{}={}@{} {}/{}", new.id.short(), new.name, new.node_id.0, from(new), after(new)))
+        .map(|new| format!("{}={}@{} {}/{}", new.id.short(), new.name, { new.node_id.0 }, from(new), after(new)))
         .collect();
     let stopped: Vec<String> = plan.stops.iter().map(|stop| stop.id.short()).collect();
     let kept: Vec<String> = plan.in_place.iter().map(|alloc| alloc.id.short()).collect();

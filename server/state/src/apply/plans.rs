@@ -28,6 +28,8 @@ struct Batch {
     rooms: BTreeMap<NodeId, Room>,
     /// Jobs of the plans carried out so far: what those changed is no surprise to the plans behind them.
     planned: BTreeSet<JobKey>,
+    /// The version of a job that was asked for last, and whether allocations may run it.
+    wanted: Option<(JobKey, u64, u64, bool)>,
 }
 
 /// Carries out plans in order.
@@ -97,7 +99,7 @@ impl Batch {
 
     /// Whether every placement and update fits, tried on copies of the rooms.
     fn whole_fits(&mut self, writer: &mut Writer<'_>, plan: &Plan) -> bool {
-        let mut trial = Batch { rooms: self.rooms.clone(), planned: BTreeSet::new() };
+        let mut trial = Batch { rooms: self.rooms.clone(), ..Batch::default() };
         for stop in &plan.stops {
             if let Some(alloc) = stopped(writer, stop)
                 && let Some(room) = trial.room(writer, alloc.node_id)
@@ -160,22 +162,37 @@ impl Batch {
     /// Whether a placement is still wanted and fits.
     fn may_place(&mut self, writer: &Writer<'_>, placement: &Allocation) -> Result<(), Misfit> {
         let node = writer.state.nodes.get(&placement.node_id).ok_or(Misfit::NoNode)?;
-        let known = placement.id.is_none() || writer.state.allocs.contains_key(&placement.id);
-        if !node.is_schedulable() || known || !is_wanted(writer, placement) {
+        let known = placement.id.is_none() || writer.state.allocs.contains(placement.id);
+        if !node.is_schedulable() || known || !self.is_wanted(writer, placement) {
             return Err(Misfit::NotSchedulable);
         }
         if !self.rooms.contains_key(&node.id)
-            && let Some(answer) = Room::fits_by_sums(node, writer.state.held_on_node(node.id), placement)
+            && let Some(answer) = Room::fits_by_sums(node, writer.state.allocs.held(node.id), placement)
         {
             return answer;
         }
         self.room(writer, placement.node_id).ok_or(Misfit::NoNode)?.fits(placement)
     }
 
+    /// Whether the job is still there, not stopped, and has the version that `alloc` runs. Plans change no job.
+    fn is_wanted(&mut self, writer: &Writer<'_>, alloc: &Allocation) -> bool {
+        let (create_index, version) = (alloc.job_create_index, alloc.job_version);
+        if let Some((job, create, of, wanted)) = &self.wanted
+            && (job, *create, *of) == (&alloc.job, create_index, version)
+        {
+            return *wanted;
+        }
+        let job = writer.state.jobs.get(&alloc.job);
+        let running = job.is_some_and(|job| !job.compiled.stopped && job.compiled.create_index == create_index);
+        let wanted = running && writer.state.job_of_alloc(alloc).is_some();
+        self.wanted = Some((alloc.job.clone(), create_index, version, wanted));
+        wanted
+    }
+
     /// The stored row under a newer version of its job; none when it has ended, moved or grown too big.
     fn updated(&mut self, writer: &Writer<'_>, plan: &Plan, update: &Allocation) -> Option<Allocation> {
         let stored = writer.state.alloc(update.id)?;
-        if stored.is_terminal() || stored.node_id != update.node_id || !is_wanted(writer, update) {
+        if stored.is_terminal() || stored.node_id != update.node_id || !self.is_wanted(writer, update) {
             return None;
         }
         let alloc = Allocation {
@@ -192,16 +209,6 @@ impl Batch {
         let fits = self.room(writer, alloc.node_id)?.fits(&alloc).is_ok();
         (fits && alloc.job_create_index == update.job_create_index).then_some(alloc)
     }
-}
-
-/// Whether the job is still there, not stopped, and has the version that `alloc` runs.
-fn is_wanted(writer: &Writer<'_>, alloc: &Allocation) -> bool {
-    let running = writer
-        .state
-        .jobs
-        .get(&alloc.job)
-        .is_some_and(|job| !job.compiled.stopped && job.compiled.create_index == alloc.job_create_index);
-    running && writer.state.job_of_alloc(alloc).is_some()
 }
 
 /// The row after a stop; none when there is nothing to change. With a follow-up evaluation it is only marked.

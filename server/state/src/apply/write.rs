@@ -119,15 +119,8 @@ impl<'a> Writer<'a> {
 
     /// Removes an allocation.
     pub fn remove_alloc(&mut self, id: AllocId) {
-        let Some(row) = self.state.allocs.remove(&id) else { return };
-        self.note_alloc(id, row.node_id(), row.job());
-        let state = &mut *self.state;
-        state.allocs_by_job.remove(row.job(), id);
-        if let Some(on_node) = state.by_node.get_mut(&row.node_id()) {
-            on_node.remove(id);
-            if on_node.len() == 0 {
-                state.by_node.remove(&row.node_id());
-            }
+        if let Some(row) = self.state.allocs.remove(id) {
+            self.note_alloc(id, row.node_id(), row.job());
         }
     }
 

@@ -138,7 +138,7 @@ fn processes_run(world: &World, state: &State, alloc: &Allocation, found: &mut V
     let name = format!("{} {}", alloc.id.short(), alloc.name);
     let Some(job) = state.job_of_alloc(alloc) else { return found.push(format!("{name} has no job")) };
     if alloc.client_status != ClientStatus::Running {
-        found.push(format!("{name} on {} is {:?}", alloc.node_id.0, alloc.client_status));
+        found.push(format!("{name} on {} is {:?}", { alloc.node_id.0 }, alloc.client_status));
     }
     let Some(group) = job.compiled.group(&alloc.task_group) else { return };
     let Some(node) = world.nodes.iter().find(|node| node.node.id == alloc.node_id) else { return };
