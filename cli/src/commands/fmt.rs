@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 
 use super::job_file;
 use crate::args::Fmt;
@@ -52,9 +53,7 @@ fn one(path: &Path, args: &Fmt, style: Style) -> Result<Outcome> {
         println!("{name}");
     }
     if changed && args.diff {
-        let header = (format!("old/{name}"), format!("new/{name}"));
-        let diff = similar::TextDiff::from_lines(&source, &formatted);
-        print!("{}", diff.unified_diff().header(&header.0, &header.1));
+        print!("--- old/{name}\n+++ new/{name}\n{}", unified_diff(&source, &formatted));
     } else if from_stdin && args.write && !args.check {
         print!("{formatted}");
     }
@@ -62,6 +61,14 @@ fn one(path: &Path, args: &Fmt, style: Style) -> Result<Outcome> {
         replace(path, &formatted)?;
     }
     Ok(if changed { Outcome::Changed } else { Outcome::Canonical })
+}
+
+/// What turns `before` into `after`, with three lines around each change.
+fn unified_diff(before: &str, after: &str) -> String {
+    let lines = InternedInput::new(before, after);
+    let mut diff = Diff::compute(Algorithm::Histogram, &lines);
+    diff.postprocess_lines(&lines);
+    diff.unified_diff(&BasicLineDiffPrinter(&lines.interner), UnifiedDiffConfig::default(), &lines).to_string()
 }
 
 /// Writes beside the file first, so that it is never half of either text.

@@ -394,7 +394,7 @@ fn summary(op: &Op) -> String {
         Op::UpdateAllocs { node_id, updates } => {
             let seen: Vec<String> =
                 updates.iter().map(|update| format!("{} {:?}", update.id.short(), update.client_status)).collect();
-            format!("node {} sees {}", node_id.0, seen.join(", "))
+            format!("node {} sees {}", { node_id.0 }, seen.join(", "))
         }
         Op::StopAlloc { id, .. } => format!("stop {}", id.short()),
         Op::ApplyPlans { plans } => plans.iter().map(plan_summary).collect::<Vec<_>>().join("; "),

@@ -35,7 +35,7 @@ fn a_node_without_the_liked_attribute_does_not_win_by_having_fewer_scores() {
         job["Affinities"] = json!([{"LTarget": "${meta.disk}", "RTarget": "ssd", "Operand": "=", "Weight": 1}]);
     }));
     let plan = world.plan(&key);
-    assert_eq!(plan.placements[0].node_id.0, 1, "{:?}", scores(&plan));
+    assert_eq!(plan.placements[0].node_id, model::id::NodeId(1), "{:?}", scores(&plan));
 }
 
 #[test]

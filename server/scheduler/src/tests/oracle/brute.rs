@@ -26,7 +26,7 @@ impl<'w> Look<'w> {
 
     pub fn staying(&self, node: &Node) -> Vec<&'w Allocation> {
         let here = self.world.allocs.values().filter(|alloc| alloc.node_id == node.id && !alloc.is_terminal());
-        here.filter(|alloc| !self.stopped.contains(&alloc.id.0)).collect()
+        here.filter(|alloc| !self.stopped.contains(&{ alloc.id.0 })).collect()
     }
 
     /// Whether something on the node is on its way out: then who waits for whom decides, which is not looked at here.
@@ -34,14 +34,14 @@ impl<'w> Look<'w> {
         self.world.allocs.values().any(|alloc| {
             alloc.node_id == node.id
                 && alloc.is_live()
-                && (alloc.desired_status != DesiredStatus::Run || self.stopped.contains(&alloc.id.0))
+                && (alloc.desired_status != DesiredStatus::Run || self.stopped.contains(&{ alloc.id.0 }))
         })
     }
 
     fn mates(&self) -> impl Iterator<Item = &'w Allocation> {
         let all =
             self.world.allocs.values().filter(|alloc| !alloc.is_terminal() && &*alloc.job.id == self.job.as_str());
-        all.filter(|alloc| !self.stopped.contains(&alloc.id.0))
+        all.filter(|alloc| !self.stopped.contains(&{ alloc.id.0 }))
     }
 
     fn rack_of(&self, alloc: &Allocation) -> Option<&'w String> {
