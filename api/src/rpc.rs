@@ -1,8 +1,7 @@
 //! The calls of a node's agent, as named MessagePack over HTTP.
 
 use model::rpc::{Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use model::wire::Wire;
 
 use crate::{Client, Error};
 
@@ -30,14 +29,14 @@ impl Client {
         self.call("update", request).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, verb: &str, body: &impl Serialize) -> Result<T, Error> {
+    async fn call<T: Wire>(&self, verb: &str, body: &impl Wire) -> Result<T, Error> {
         let path = format!("/v1/internal/node/{verb}");
         let decode = |reason: String| Error::Decode { path: path.clone(), reason };
-        let body = rmp_serde::to_vec_named(body).map_err(|error| decode(error.to_string()))?;
+        let body = body.pack().map_err(|error| decode(error.to_string()))?;
         let request = self.request(reqwest::Method::POST, &path).header("Content-Type", "application/msgpack");
         let response = request.body(body).send().await.map_err(|error| Error::unreachable(self.address(), &error))?;
         let bytes = self.accepted(response).await?.bytes().await;
         let bytes = bytes.map_err(|error| Error::unreachable(self.address(), &error))?;
-        rmp_serde::from_slice(&bytes).map_err(|error| decode(error.to_string()))
+        T::unpack(&bytes).map_err(|error| decode(error.to_string()))
     }
 }

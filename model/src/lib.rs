@@ -24,3 +24,4 @@ pub mod scheduling;
 pub mod suggest;
 pub mod task_state;
 pub mod time;
+pub mod wire;

@@ -2,10 +2,11 @@
 
 use model::evaluation::Plan;
 use model::id::EvalId;
+use model::wire::Wire;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::leader::planner::{Planner, pending};
+use crate::leader::planner::{Planner, pending, plan_seed};
 use crate::raft::{HistoryError, Log, Recorded};
 
 /// The most differences that are named.
@@ -29,10 +30,10 @@ pub struct Replay {
 /// # Errors
 /// When the log does not reach back so far, or cannot be read.
 pub fn run(log: &Log, eval: EvalId) -> Result<Replay, HistoryError> {
-    let Recorded { base, mut plans, at, seed } = log.recorded(eval)?;
+    let Recorded { base, mut plans, position, at, seed } = log.recorded(eval)?;
     let recorded = plans.pop().unwrap_or_default();
     let before = base.eval(eval).map_or_else(|| recorded.eval.clone(), |eval| pending(&eval));
-    let replayed = Planner::replan(&base, &plans, &before, at, seed);
+    let replayed = Planner::replan(&base, &plans, &before, at, plan_seed(seed, position));
     let hashes = [hash(&recorded), hash(&replayed)];
     let mut differences = Vec::new();
     if hashes[0] != hashes[1] {
@@ -44,7 +45,7 @@ pub fn run(log: &Log, eval: EvalId) -> Result<Replay, HistoryError> {
 
 fn hash(plan: &Plan) -> String {
     // Named MessagePack, as the log has it; plans always encode, for the log took one.
-    let bytes = rmp_serde::to_vec_named(plan).unwrap_or_default();
+    let bytes = plan.pack().unwrap_or_default();
     Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

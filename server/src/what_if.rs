@@ -154,10 +154,9 @@ impl Imagined {
             if round.is_empty() {
                 return;
             }
-            let receipt = round.receipt();
             let mut touched = self.apply(Op::UpdateEvals { evals: round.overtaken });
             touched.merge(self.apply(Op::ApplyPlans { plans: round.plans }));
-            planner.committed(&self.state, &receipt, &touched);
+            planner.committed(&self.state, &touched);
             planner.absorb(&self.state, &touched);
         }
     }

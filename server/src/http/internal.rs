@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use model::rpc::HeartbeatReply;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use model::wire::Wire;
 
 use super::call::{Answer, Call};
 use super::error::{ApiError, ApiResult};
@@ -12,14 +11,14 @@ use super::response::{Content, Reply};
 const MESSAGE_PACK: &str = "application/msgpack";
 
 impl Call {
-    fn message<T: DeserializeOwned>(&self) -> ApiResult<T> {
-        rmp_serde::from_slice(&self.body)
+    fn message<T: Wire>(&self) -> ApiResult<T> {
+        T::unpack(&self.body)
             .map_err(|why| ApiError::bad_request(format!("the body is not the expected MessagePack: {why}")))
     }
 }
 
-fn answer(value: &impl Serialize) -> Answer {
-    let bytes = rmp_serde::to_vec_named(value).map_err(|why| ApiError::refused(format!("cannot answer: {why}")))?;
+fn answer(message: &impl Wire) -> Answer {
+    let bytes = message.pack().map_err(|why| ApiError::refused(format!("cannot answer: {why}")))?;
     Ok(Reply::of(Content::Bytes(MESSAGE_PACK, Bytes::from(bytes))))
 }
 

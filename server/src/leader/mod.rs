@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::raft::Log;
 use crate::server::{Committed, ProposeError, command, new_seed, now};
 use heartbeats::Heartbeats;
-use planner::{Planner, Receipt, Round};
+use planner::{Planner, Round};
 
 /// The longest sleep of a loop without a deadline.
 const LONG: Duration = Duration::from_secs(3600);
@@ -110,36 +110,47 @@ impl Leader {
         }
     }
 
-    async fn plan(&self, log: &Log, metrics: &Metrics) {
+    async fn plan(&self, log: &Log, metrics: &Arc<Metrics>) {
         // From here on news are kept; the state is loaded afterwards, so nothing falls between.
         *self.news.lock() = Some(News::default());
-        let (mut planner, mut state) = new_planner(log).await;
-        let mut written = None;
+        let mut desk = Desk::new(log).await;
         loop {
-            let News { touched, state: newer } = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
-            state = newer.filter(|newer| newer.index() > state.index()).unwrap_or(state);
-            let turn = Turn { planner, state: state.clone(), touched, written: written.take() };
-            let Some((back, round, took)) = turn.take().await else {
-                (planner, state) = new_planner(log).await;
-                continue;
-            };
-            planner = back;
-            if round.is_empty() {
-                self.sleep_until_news(planner.next_deadline()).await;
-                continue;
+            if let Err(cause) = self.plan_once(&mut desk, log, metrics).await {
+                tracing::warn!(%cause, "plans were not written; planning anew");
+                tokio::time::sleep(RETRY).await;
+                *self.news.lock() = Some(News::default());
+                desk = Desk::new(log).await;
             }
-            metrics.planning_nanos.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-            metrics.evals_planned.add(round.plans.len() as u64);
-            let receipt = round.receipt();
-            match submit(log, round, metrics).await {
-                Ok(()) => written = Some(receipt),
-                Err(cause) => {
-                    tracing::warn!(%cause, "plans were not written; planning anew");
-                    tokio::time::sleep(RETRY).await;
-                    *self.news.lock() = Some(News::default());
-                    (planner, state) = new_planner(log).await;
-                }
-            }
+        }
+    }
+
+    /// Plans one round while the one before is written, and sends it after that one; or waits until there is something
+    /// to do.
+    async fn plan_once(&self, desk: &mut Desk, log: &Log, metrics: &Arc<Metrics>) -> Result<(), ProposeError> {
+        let News { touched, state } = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
+        desk.look_at(state);
+        if desk.planner.is_applied(&touched, desk.written) {
+            desk.finish_writing().await?;
+        }
+        let round = desk.turn(touched, metrics).await?;
+        if round.is_empty() {
+            return self.wait(desk).await;
+        }
+        desk.finish_writing().await?;
+        desk.writing = Some(tokio::spawn(submit(log.clone(), round, metrics.clone())));
+        Ok(())
+    }
+
+    /// Waits for news, a deadline, or the end of what is being written.
+    async fn wait(&self, desk: &mut Desk) -> Result<(), ProposeError> {
+        let deadline = desk.planner.next_deadline();
+        let Some(writing) = &mut desk.writing else {
+            self.sleep_until_news(deadline).await;
+            return Ok(());
+        };
+        tokio::select! {
+            outcome = writing => desk.note_written(outcome),
+            () = self.sleep_until_news(deadline) => Ok(()),
         }
     }
 
@@ -195,29 +206,66 @@ impl Leader {
     }
 }
 
-/// What the planner does between two waits, on a thread that may take its time.
-struct Turn {
+/// A round on its way into the log.
+type Writing = tokio::task::JoinHandle<Result<(), ProposeError>>;
+
+/// The planner with what it looks at and what is on its way.
+struct Desk {
     planner: Planner,
     state: Arc<State>,
-    touched: Touched,
-    /// The round before, now written.
-    written: Option<Receipt>,
+    writing: Option<Writing>,
+    /// Rounds that are written and of which the planner was not told yet.
+    written: usize,
 }
 
-impl Turn {
-    /// Takes over what happened and plans the next round; none when the thread did not come back.
-    async fn take(self) -> Option<(Planner, Round, Duration)> {
-        let Turn { mut planner, state, touched, written } = self;
+impl Desk {
+    async fn new(log: &Log) -> Desk {
+        let (planner, state) = new_planner(log).await;
+        Desk { planner, state, writing: None, written: 0 }
+    }
+
+    fn look_at(&mut self, state: Option<Arc<State>>) {
+        if let Some(newer) = state.filter(|state| state.index() > self.state.index()) {
+            self.state = newer;
+        }
+    }
+
+    async fn finish_writing(&mut self) -> Result<(), ProposeError> {
+        match self.writing.take() {
+            Some(writing) => self.note_written(writing.await),
+            None => Ok(()),
+        }
+    }
+
+    fn note_written(
+        &mut self,
+        outcome: Result<Result<(), ProposeError>, tokio::task::JoinError>,
+    ) -> Result<(), ProposeError> {
+        self.writing = None;
+        self.written += 1;
+        outcome.unwrap_or_else(|why| Err(ProposeError::Log(format!("the round was cut short: {why}"))))
+    }
+
+    /// Takes over what happened and plans the next round, on a thread that may take its time.
+    async fn turn(&mut self, touched: Touched, metrics: &Metrics) -> Result<Round, ProposeError> {
+        let (mut planner, state) = (std::mem::take(&mut self.planner), self.state.clone());
+        let written = std::mem::take(&mut self.written);
         let work = move || {
             let began = std::time::Instant::now();
-            if let Some(receipt) = written {
-                planner.committed(&state, &receipt, &touched);
-            }
+            (0..written).for_each(|_| planner.committed(&state, &touched));
             planner.absorb(&state, &touched);
             let round = planner.plan(&state, now(), new_seed());
             (planner, round, began.elapsed())
         };
-        tokio::task::spawn_blocking(work).await.ok()
+        let ended = tokio::task::spawn_blocking(work).await;
+        let (planner, round, took) =
+            ended.map_err(|why| ProposeError::Log(format!("the planner was cut short: {why}")))?;
+        self.planner = planner;
+        if !round.is_empty() {
+            metrics.planning_nanos.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            metrics.evals_planned.add(round.plans.len() as u64);
+        }
+        Ok(round)
     }
 }
 
@@ -239,7 +287,7 @@ fn may_come_back(state: &State, id: NodeId) -> bool {
 }
 
 /// Writes a round; both parts usually share one log entry.
-async fn submit(log: &Log, round: Round, metrics: &Metrics) -> Result<(), ProposeError> {
+async fn submit(log: Log, round: Round, metrics: Arc<Metrics>) -> Result<(), ProposeError> {
     let Round { plans, overtaken, at, seed } = round;
     metrics.plans_submitted.add(plans.len() as u64);
     let apply = async {

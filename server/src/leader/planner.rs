@@ -1,10 +1,11 @@
 //! The planner, pure: committed changes in, rounds of plans out. It owns the node table and the queues of evaluations.
 //!
 //! Everything it holds is derived from the state: [`Planner::of`] makes it anew when leadership starts or a round was
-//! lost, [`Planner::absorb`] keeps it up with what was committed. Within a round, the plans that were made are already
-//! in the table, so that later ones build on them; [`Planner::committed`] then puts the rows as they were applied.
+//! lost, [`Planner::absorb`] keeps it up with what was committed. Plans are in the table as soon as they are made, so that
+//! later ones build on them, in the same round or in the next one, which is planned while the first is being written;
+//! [`Planner::committed`] then puts the rows as they were applied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use model::allocation::{Allocation, Claim};
@@ -41,26 +42,39 @@ impl Round {
     pub fn is_empty(&self) -> bool {
         self.plans.is_empty() && self.overtaken.is_empty()
     }
-
-    /// Splits off what [`Planner::committed`] needs to know, so that the plans can be given away.
-    pub fn receipt(&self) -> Receipt {
-        let evals = self.plans.iter().map(|plan| (plan.eval.id, plan.base_index)).collect();
-        let allocs = self.plans.iter().flat_map(allocs_of).collect();
-        Receipt { evals, allocs }
-    }
 }
 
-/// What a proposed round was about.
+/// A round that was made and is not known to be written: what it was about, and what it does to rows that are there.
 #[derive(Clone, Debug, Default)]
-pub struct Receipt {
+struct OpenRound {
     evals: Vec<(EvalId, u64)>,
-    allocs: BTreeSet<AllocId>,
+    allocs: BTreeMap<AllocId, Assumed>,
 }
 
-fn allocs_of(plan: &Plan) -> impl Iterator<Item = AllocId> {
-    let stops = plan.stops.iter().map(|stop| stop.id);
-    let victims = plan.preemptions.iter().map(|preemption| preemption.victim);
-    stops.chain(victims).chain(plan.placements.iter().chain(&plan.in_place).map(|alloc| alloc.id))
+/// What the table takes for true of an allocation until the round that makes it true is written.
+#[derive(Clone, Copy, Debug)]
+enum Assumed {
+    /// As the plan has it: placed, or updated in place.
+    AsPlanned,
+    /// Meant to end; perhaps the leader speaks for the client and says whether it still lives.
+    Ending(Option<bool>),
+}
+
+impl OpenRound {
+    fn of(round: &Round) -> OpenRound {
+        let mut open = OpenRound::default();
+        for plan in &round.plans {
+            open.evals.push((plan.eval.id, plan.base_index));
+            for stop in plan.stops.iter().filter(|stop| stop.followup_eval_id.is_none()) {
+                let live = stop.client_status.map(|status| !status.is_terminal());
+                open.allocs.insert(stop.id, Assumed::Ending(live));
+            }
+            let victims = plan.preemptions.iter().map(|preemption| (preemption.victim, Assumed::Ending(None)));
+            let rows = plan.in_place.iter().chain(&plan.placements).map(|alloc| (alloc.id, Assumed::AsPlanned));
+            open.allocs.extend(victims.chain(rows));
+        }
+        open
+    }
 }
 
 /// The planner's view of the cluster.
@@ -70,6 +84,8 @@ pub struct Planner {
     queue: EvalQueue,
     blocked: BlockedEvals,
     overtaken: Vec<Evaluation>,
+    /// Rounds that are on their way into the log, the oldest first.
+    open: VecDeque<OpenRound>,
     /// Whether operators let the planner rest.
     paused: bool,
 }
@@ -90,7 +106,12 @@ impl Planner {
     pub fn absorb(&mut self, state: &State, touched: &Touched) {
         let mut roomier: BTreeSet<NodeId> = BTreeSet::new();
         for id in &touched.allocs {
-            if let Some(node) = self.absorb_alloc(state, *id) {
+            let assumed = self.open.iter().rev().find_map(|round| round.allocs.get(id)).copied();
+            let roomy = match assumed {
+                Some(assumed) => self.assume_again(state, *id, assumed),
+                None => self.absorb_alloc(state, *id),
+            };
+            if let Some(node) = roomy {
                 roomier.insert(node);
             }
         }
@@ -130,6 +151,17 @@ impl Planner {
         }
     }
 
+    /// A row changed while a round that changes it too is on its way: the table keeps what the round will make of it.
+    fn assume_again(&mut self, state: &State, id: AllocId, assumed: Assumed) -> Option<NodeId> {
+        let row = state.alloc_row(id)?;
+        if let Assumed::Ending(live) = assumed {
+            let live = live.unwrap_or(row.is_live());
+            self.table.apply_alloc(Claim { ending: true, live, ..row.claim() });
+            return (!live).then_some(row.node_id());
+        }
+        None
+    }
+
     fn absorb_eval(&mut self, state: &State, id: EvalId) {
         match state.eval(id) {
             Some(eval) if eval.status == EvalStatus::Pending => self.queue.enqueue(eval.as_ref().clone()),
@@ -156,8 +188,8 @@ impl Planner {
         }
     }
 
-    /// Plans what is ready, up to the bounds of a round. The plans are in the table as if they had been applied;
-    /// [`Planner::committed`] or a new planner must follow.
+    /// Plans what is ready, up to the bounds of a round. The plans are in the table as if they had been applied, so that
+    /// the next round can be planned while this one is written; [`Planner::committed`] or a new planner must follow.
     pub fn plan(&mut self, state: &State, now: Timestamp, seed: Seed) -> Round {
         let mut round = Round { at: now, seed, ..Round::default() };
         let mut changes = 0;
@@ -175,15 +207,18 @@ impl Planner {
         round.overtaken = std::mem::take(&mut self.overtaken);
         let planned: BTreeSet<EvalId> = round.plans.iter().map(|plan| plan.eval.id).collect();
         round.overtaken.retain(|eval| !planned.contains(&eval.id));
+        if !round.is_empty() {
+            self.open.push_back(OpenRound::of(&round));
+        }
         round
     }
 
     /// Makes the decision of one evaluation again: `state` is as of the index that its round was planned from, `before`
-    /// are the plans before it in that round.
+    /// are the plans that were made before and that it does not show, `seed` is what [`plan_seed`] gave.
     pub fn replan(state: &State, before: &[Plan], eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
         let mut planner = Planner { table: table_of(state), ..Planner::default() };
         before.iter().for_each(|plan| planner.assume(state, plan));
-        plan_safely(&planner.table, state, eval, now, plan_seed(seed, before.len()))
+        plan_safely(&planner.table, state, eval, now, seed)
     }
 
     /// Puts a plan into the table as if it had been applied.
@@ -200,14 +235,21 @@ impl Planner {
         plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc.claim()));
     }
 
-    /// A round was applied: the rows as they are now replace what was assumed, and its evaluations are done. `touched`
-    /// includes the changes of the round, and [`Planner::absorb`] must follow with it.
-    pub fn committed(&mut self, state: &State, receipt: &Receipt, touched: &Touched) {
-        for id in receipt.allocs.difference(&touched.allocs) {
+    /// Whether an open round is among what `touched` tells of: the one behind the oldest `told`. Then
+    /// [`Planner::committed`] must come before [`Planner::absorb`].
+    pub fn is_applied(&self, touched: &Touched, told: usize) -> bool {
+        self.open.get(told).is_some_and(|round| round.evals.iter().any(|(id, _)| touched.evals.contains(id)))
+    }
+
+    /// The oldest open round was applied: the rows as they are now replace what was assumed, and its evaluations are
+    /// done. `touched` includes the changes of the round, and [`Planner::absorb`] must follow with it.
+    pub fn committed(&mut self, state: &State, touched: &Touched) {
+        let Some(round) = self.open.pop_front() else { return };
+        for id in round.allocs.keys().filter(|id| !touched.allocs.contains(id)) {
             self.absorb_alloc(state, *id);
         }
-        for (id, base_index) in &receipt.evals {
-            let answered = self.queue.done(*id, *base_index);
+        for (id, base_index) in round.evals {
+            let answered = self.queue.done(id, base_index);
             self.overtaken.extend(answered);
         }
     }
@@ -234,7 +276,7 @@ pub fn table_of(state: &State) -> NodeTable {
 }
 
 /// What the plan at `position` of a round draws chance from.
-fn plan_seed(round: Seed, position: usize) -> Seed {
+pub fn plan_seed(round: Seed, position: usize) -> Seed {
     round.child(position as u64)
 }
 

@@ -14,8 +14,11 @@ use super::log_store::LogStore;
 pub struct Recorded {
     /// The state as the planner saw it.
     pub base: State,
-    /// The plans of the same round up to and with this one, which is the last.
+    /// The plans that were made before on the same state, in the round that was being written then and in the same
+    /// round, and this one, which is the last.
     pub plans: Vec<Plan>,
+    /// Its position in its round.
+    pub position: usize,
     /// The time that it was made for.
     pub at: Timestamp,
     /// What the round drew chance from.
@@ -65,19 +68,28 @@ pub fn recorded(store: &LogStore, eval: EvalId) -> Result<Recorded, HistoryError
         }
         true
     })?;
-    let (plans, at, seed) = found.ok_or(HistoryError::Forgotten(oldest))?;
-    let base = plans.last().map_or(0, |plan| plan.base_index);
+    let (of_round, at, seed) = found.ok_or(HistoryError::Forgotten(oldest))?;
+    let base = of_round.last().map_or(0, |plan| plan.base_index);
     if base < oldest {
         return Err(HistoryError::TooOld { base, oldest });
     }
+    let mut plans = Vec::new();
     each_command(store, first, |command| {
-        if state.index() >= base {
+        if state.index() < base {
+            state.apply(state.index() + 1, command);
+            return true;
+        }
+        if command.seed == seed {
             return false;
         }
-        state.apply(state.index() + 1, command);
+        if let Op::ApplyPlans { plans: being_written } = &command.op {
+            plans.extend_from_slice(being_written);
+        }
         true
     })?;
-    Ok(Recorded { base: state, plans, at, seed })
+    let position = of_round.len().saturating_sub(1);
+    plans.extend(of_round);
+    Ok(Recorded { base: state, plans, position, at, seed })
 }
 
 /// Shows the commands from entry `first` on, in the order in which they are applied, until `look` has seen enough.

@@ -61,10 +61,9 @@ impl Cluster {
         let began = Instant::now();
         let round = self.planner.plan(&self.state, Timestamp(self.commands as i64), Seed(self.commands ^ 7 << 64));
         let took = began.elapsed();
-        let receipt = round.receipt();
         let placed = round.plans.iter().map(|plan| plan.placements.len()).sum();
         let touched = self.write(Op::ApplyPlans { plans: round.plans });
-        self.planner.committed(&self.state, &receipt, &touched);
+        self.planner.committed(&self.state, &touched);
         self.planner.absorb(&self.state, &touched);
         (took, placed)
     }

@@ -10,7 +10,7 @@ use server::Topic;
 use server::catalog::CatalogView;
 use server::changes::{Version, version};
 use server::leader::heartbeats::Heartbeats;
-use server::leader::planner::{Planner, Receipt};
+use server::leader::planner::{self, Planner};
 use server::rpc::pulled;
 use state::{Command, Op, State, Touched};
 
@@ -45,7 +45,10 @@ struct Up {
     catalog: CatalogView,
     news: Touched,
     batch: Vec<Proposal>,
+    /// The round that is on its way into the log.
     round: Option<Round>,
+    /// The one that was planned meanwhile, and waits.
+    next: Option<planner::Round>,
     plan_at: Option<Timestamp>,
     look_at: Option<Timestamp>,
     polls: BTreeMap<u64, Poll>,
@@ -54,7 +57,6 @@ struct Up {
 
 struct Round {
     id: u64,
-    receipt: Receipt,
     parts: usize,
 }
 
@@ -115,6 +117,7 @@ impl SimServer {
             news: Touched::default(),
             batch: Vec::new(),
             round: None,
+            next: None,
             plan_at: None,
             look_at: None,
             polls: BTreeMap::new(),
@@ -222,23 +225,25 @@ impl SimServer {
             Origin::Round(id) => {
                 let Some(round) = up.round.as_mut().filter(|round| round.id == id) else { return };
                 round.parts -= 1;
-                if round.parts == 0
-                    && let Some(round) = up.round.take()
-                {
-                    up.planner.committed(&up.state, &round.receipt, &up.news);
+                if round.parts == 0 && up.round.take().is_some() {
+                    up.planner.committed(&up.state, &up.news);
+                    if let Some(next) = up.next.take() {
+                        self.send(shared, next);
+                    }
                 }
             }
         }
     }
 
-    /// The planner looks at what is new, unless a round is open.
+    /// The planner looks at what is new, unless it has planned ahead already, or one part of its round is applied and
+    /// another is not.
     pub fn plan(&mut self, shared: &mut Shared, epoch: u64) {
         let Some(up) = self.up.as_mut().filter(|_| epoch == self.epoch) else { return };
         if up.plan_at.is_none_or(|at| at > shared.now) {
             return;
         }
         up.plan_at = None;
-        if up.round.is_some() {
+        if up.next.is_some() || up.planner.is_applied(&up.news, 0) {
             return;
         }
         let news = std::mem::take(&mut up.news);
@@ -250,10 +255,18 @@ impl SimServer {
             }
             return;
         }
+        if up.round.is_some() {
+            up.next = Some(round);
+            return;
+        }
+        self.send(shared, round);
+    }
+
+    fn send(&mut self, shared: &mut Shared, round: planner::Round) {
+        let Some(up) = self.up.as_mut() else { return };
         let id = shared.serial();
-        let receipt = round.receipt();
         let parts = usize::from(!round.plans.is_empty()) + usize::from(!round.overtaken.is_empty());
-        up.round = Some(Round { id, receipt, parts });
+        up.round = Some(Round { id, parts });
         if !round.plans.is_empty() {
             self.propose(shared, Op::ApplyPlans { plans: round.plans }, Origin::Round(id));
         }
@@ -269,6 +282,7 @@ impl SimServer {
             shared.faults.count(Fault::ProposalForgotten);
             shared.note(format_args!("the planner takes its round for lost"));
             up.news = Touched::default();
+            up.next = None;
             up.planner = Planner::of(&up.state);
             self.wake_planner(shared, shared.now.after(GoDuration::from_secs(1)));
         }
