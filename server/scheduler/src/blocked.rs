@@ -27,6 +27,8 @@ pub struct BlockedEvals {
     by_job: BTreeMap<JobKey, Waiting>,
     /// Index of the last change of each node, for changes between the making of a plan and its blocking.
     changed: BTreeMap<NodeId, u64>,
+    /// Changes up to this index are not known.
+    since: u64,
 }
 
 /// What became of an evaluation given to [`BlockedEvals::block`].
@@ -44,6 +46,11 @@ impl BlockedEvals {
         BlockedEvals::default()
     }
 
+    /// Nothing blocked, and nothing known of what changed up to `index`.
+    pub fn since(index: u64) -> BlockedEvals {
+        BlockedEvals { since: index, ..BlockedEvals::default() }
+    }
+
     /// Keeps a blocked evaluation of `job` until a node that fits one of its unplaced groups (`queued_allocations`)
     /// gains room. `eval.snapshot_index` is the state its plan was made from; `preempts` whether jobs of its type may
     /// take room from less important ones.
@@ -55,8 +62,9 @@ impl BlockedEvals {
         let waits = |group: &&CompiledGroup| eval.queued_allocations.get(&group.name).is_some_and(|count| *count > 0);
         let groups = job.groups.iter().filter(waits).cloned().collect();
         let waiting = Waiting { job: CompiledJob { groups, ..job.clone() }, preempts, eval };
+        let unknown = waiting.eval.snapshot_index < self.since;
         let late = self.changed.iter().filter(|(_, index)| **index > waiting.eval.snapshot_index);
-        if late.map(|(node, _)| *node).any(|node| waiting.is_helped_by(table, node)) {
+        if unknown || late.map(|(node, _)| *node).any(|node| waiting.is_helped_by(table, node)) {
             self.by_job.remove(&waiting.eval.job);
             return Blocked { woken: Some(wake(waiting.eval)), replaced };
         }

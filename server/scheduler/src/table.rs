@@ -384,6 +384,11 @@ impl NodeTable {
         self.free[slot]
     }
 
+    /// The node on which a live allocation holds room.
+    pub fn node_of(&self, id: AllocId) -> Option<NodeId> {
+        self.holdings.get(&id).map(|holding| holding.node)
+    }
+
     pub(crate) fn holding(&self, id: AllocId) -> Option<&Holding> {
         self.holdings.get(&id)
     }

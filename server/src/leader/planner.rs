@@ -93,7 +93,8 @@ pub struct Planner {
 impl Planner {
     /// The planner for `state`. Blocked evaluations are looked at once: what would have woken them was perhaps missed.
     pub fn of(state: &State) -> Planner {
-        let mut planner = Planner { table: table_of(state), ..Planner::default() };
+        let blocked = BlockedEvals::since(state.index());
+        let mut planner = Planner { table: table_of(state), blocked, ..Planner::default() };
         let mut open: Vec<&Arc<Evaluation>> = state.evals().filter(|eval| !eval.status.is_terminal()).collect();
         open.sort_by_key(|eval| (eval.create_index, eval.id));
         for eval in open {
@@ -131,9 +132,13 @@ impl Planner {
             self.blocked.take_all().into_iter().for_each(|eval| self.queue.enqueue(eval));
         }
         for node in roomier {
-            for eval in self.blocked.node_changed(&self.table, node, state.index()) {
-                self.queue.enqueue(eval);
-            }
+            self.wake_for(node, state);
+        }
+    }
+
+    fn wake_for(&mut self, node: NodeId, state: &State) {
+        for eval in self.blocked.node_changed(&self.table, node, state.index()) {
+            self.queue.enqueue(eval);
         }
     }
 
@@ -246,7 +251,12 @@ impl Planner {
     pub fn committed(&mut self, state: &State, touched: &Touched) {
         let Some(round) = self.open.pop_front() else { return };
         for id in round.allocs.keys().filter(|id| !touched.allocs.contains(id)) {
+            let held = self.table.node_of(*id);
             self.absorb_alloc(state, *id);
+            // A placement that was dropped leaves its room to whoever waits.
+            if let Some(node) = held.filter(|_| self.table.node_of(*id).is_none()) {
+                self.wake_for(node, state);
+            }
         }
         for (id, base_index) in round.evals {
             let answered = self.queue.done(id, base_index);
