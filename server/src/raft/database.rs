@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::types::{Batch, Entry, LogId, SnapshotMeta};
 
 /// The layout of the database; another number is refused.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// SQLite below this can lose committed rows of a write-ahead log that is reset while another connection reads it.
 const MIN_SQLITE: i32 = 3_051_003;
 
@@ -63,6 +63,17 @@ pub enum DatabaseError {
         /// Bytes announced.
         expected: u64,
     },
+    /// The file of a snapshot cannot be written or read.
+    #[error("snapshot {path}: {cause}")]
+    SnapshotFile {
+        /// The file.
+        path: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// A row of a snapshot cannot be written.
+    #[error(transparent)]
+    SnapshotRows(#[from] state::SnapshotError),
     /// The writer thread has ended or failed before.
     #[error("the log is closed{0}")]
     Closed(String),
@@ -87,9 +98,9 @@ pub enum DatabaseError {
 pub struct SnapshotRecord {
     /// What openraft wants to know of it.
     pub meta: SnapshotMeta,
-    /// Which chunks are its.
+    /// Which file is its.
     pub generation: i64,
-    /// Their bytes in all.
+    /// The bytes in it.
     pub size: u64,
 }
 
@@ -117,10 +128,7 @@ pub fn open(path: &Path) -> Result<Connection, DatabaseError> {
         "CREATE TABLE IF NOT EXISTS log (
              position INTEGER PRIMARY KEY, term INTEGER NOT NULL, node INTEGER NOT NULL, kind INTEGER NOT NULL,
              data BLOB NOT NULL) STRICT;
-         CREATE TABLE IF NOT EXISTS single (name TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
-         CREATE TABLE IF NOT EXISTS snapshot_chunk (
-             generation INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
-             PRIMARY KEY (generation, part)) STRICT;",
+         CREATE TABLE IF NOT EXISTS single (name TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;",
     )?;
     match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         0 => connection.pragma_update(None, "user_version", FORMAT)?,
@@ -208,21 +216,6 @@ pub fn last_log_id(connection: &Connection) -> Result<Option<LogId>, DatabaseErr
     Ok(last)
 }
 
-/// The bytes of the current snapshot.
-pub fn read_snapshot(connection: &Connection, record: &SnapshotRecord) -> Result<Vec<u8>, DatabaseError> {
-    let mut statement =
-        connection.prepare_cached("SELECT data FROM snapshot_chunk WHERE generation = ?1 ORDER BY part")?;
-    let mut rows = statement.query([record.generation])?;
-    let mut data = Vec::with_capacity(usize::try_from(record.size).unwrap_or(0));
-    while let Some(row) = rows.next()? {
-        data.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
-    }
-    if data.len() as u64 != record.size {
-        return Err(DatabaseError::ShortSnapshot { found: data.len() as u64, expected: record.size });
-    }
-    Ok(data)
-}
-
 fn log_id(index: u64, term: u64, node: u64) -> LogId {
     LogId::new(openraft::CommittedLeaderId::new(term, node), index)
 }
@@ -238,8 +231,8 @@ fn decode_entry(raw: RawEntry) -> Result<Entry, DatabaseError> {
     Ok(Entry { log_id: log_id(raw.index, raw.term, raw.node), payload })
 }
 
-/// Writes one entry; an older one of the same index is replaced.
-pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), DatabaseError> {
+/// Writes one entry; an older one of the same index is replaced. Its size in bytes.
+pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<usize, DatabaseError> {
     let membership;
     let (kind, data): (i64, &[u8]) = match &entry.payload {
         EntryPayload::Blank => (0, &[]),
@@ -253,5 +246,5 @@ pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), Databas
     connection
         .prepare_cached("INSERT OR REPLACE INTO log (position, term, node, kind, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![id.index as i64, id.leader_id.term as i64, id.leader_id.node_id as i64, kind, data])?;
-    Ok(())
+    Ok(data.len())
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::fs::File;
+use std::io::BufWriter;
 use std::ops::{Bound, RangeBounds};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
@@ -11,6 +13,7 @@ use openraft::{OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
 use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::snapshot_files::SnapshotFiles;
 use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use super::writer::{Request, Writer};
 
@@ -22,7 +25,7 @@ const READ_BYTES: usize = 8 << 20;
 /// A handle on the log; clones are the same log.
 #[derive(Clone)]
 pub struct LogStore {
-    path: PathBuf,
+    files: SnapshotFiles,
     writer: Writer,
     shared: Arc<Mutex<Shared>>,
 }
@@ -35,6 +38,8 @@ struct Shared {
     vote: Option<Vote>,
     committed: Option<LogId>,
     snapshot: Option<SnapshotRecord>,
+    /// Of the last snapshot that was begun.
+    generation: i64,
     reader: rusqlite::Connection,
 }
 
@@ -47,17 +52,21 @@ impl LogStore {
         let lock = database::lock(path)?;
         let connection = database::open(path)?;
         let purged: Option<LogId> = database::read_single(&connection, PURGED)?;
+        let snapshot: Option<SnapshotRecord> = database::read_single(&connection, SNAPSHOT)?;
         let shared = Shared {
             tail: BTreeMap::new(),
             last: database::last_log_id(&connection)?.or(purged),
             purged,
             vote: database::read_single(&connection, VOTE)?,
             committed: database::read_single(&connection, COMMITTED)?,
-            snapshot: database::read_single(&connection, SNAPSHOT)?,
+            generation: snapshot.as_ref().map_or(0, |record| record.generation),
+            snapshot,
             reader: database::connect(path)?,
         };
-        let writer = Writer::start(connection, lock)?;
-        Ok(LogStore { path: path.to_owned(), writer, shared: Arc::new(Mutex::new(shared)) })
+        let files = SnapshotFiles::beside(path);
+        files.keep_only(shared.snapshot.as_ref().map(|record| record.generation));
+        let writer = Writer::start(connection, database::connect(path)?, purged, lock)?;
+        Ok(LogStore { files, writer, shared: Arc::new(Mutex::new(shared)) })
     }
 
     /// The last entry, if there was ever any.
@@ -69,23 +78,52 @@ impl LogStore {
     pub fn read_snapshot(&self) -> Result<Option<(SnapshotRecord, Vec<u8>)>, DatabaseError> {
         let record = self.shared.lock().snapshot.clone();
         let Some(record) = record else { return Ok(None) };
-        // A connection of its own, so that a long read holds up nobody.
-        let data = database::read_snapshot(&database::connect(&self.path)?, &record)?;
+        let data = self.files.read(&record)?;
         Ok(Some((record, data)))
     }
 
-    /// Writes a snapshot part by part, so that entries go in between, and makes it the current one.
-    pub async fn write_snapshot(&self, meta: super::types::SnapshotMeta, data: &[u8]) -> Result<(), DatabaseError> {
-        const PART: usize = 256 * 1024;
-        let generation = self.shared.lock().snapshot.as_ref().map_or(1, |old| old.generation + 1);
-        for (part, bytes) in data.chunks(PART).enumerate() {
-            let part = i64::try_from(part).unwrap_or(i64::MAX);
-            self.writer.ask(|done| Request::SnapshotPart(generation, part, bytes.to_vec(), done)).await?;
-        }
-        let record = SnapshotRecord { meta, generation, size: data.len() as u64 };
+    /// Writes a snapshot into its file. It is current only after [`LogStore::adopt_snapshot`]. Blocks.
+    ///
+    /// # Errors
+    /// When the file or a row of `content` cannot be written.
+    pub fn save_snapshot(
+        &self,
+        meta: super::types::SnapshotMeta,
+        content: impl FnOnce(&mut BufWriter<File>) -> Result<(), state::SnapshotError>,
+    ) -> Result<SnapshotRecord, DatabaseError> {
+        let generation = {
+            let mut shared = self.shared.lock();
+            shared.generation += 1;
+            shared.generation
+        };
+        let size = self.files.write(generation, content)?;
+        Ok(SnapshotRecord { meta, generation, size })
+    }
+
+    /// Makes a saved snapshot the current one and removes all others.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn adopt_snapshot(&self, record: SnapshotRecord) -> Result<(), DatabaseError> {
         self.writer.ask(|done| Request::SnapshotReady(Box::new(record.clone()), done)).await?;
-        self.shared.lock().snapshot = Some(record);
+        let old = self.shared.lock().snapshot.replace(record);
+        if let Some(old) = old {
+            self.files.remove(old.generation);
+        }
         Ok(())
+    }
+
+    /// The file of the current snapshot, if there is one.
+    pub fn open_snapshot(&self) -> Result<Option<(SnapshotRecord, File)>, DatabaseError> {
+        let record = self.shared.lock().snapshot.clone();
+        let Some(record) = record else { return Ok(None) };
+        let file = self.files.open(record.generation)?;
+        Ok(Some((record, file)))
+    }
+
+    /// A file for a snapshot that is on its way here.
+    pub fn incoming_snapshot(&self) -> Result<File, DatabaseError> {
+        self.files.incoming()
     }
 
     /// Writes what is queued and ends the writer.

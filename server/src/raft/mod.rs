@@ -8,6 +8,7 @@ mod history;
 mod log_store;
 mod network;
 mod proposals;
+mod snapshot_files;
 mod state_machine;
 #[cfg(test)]
 mod tests;

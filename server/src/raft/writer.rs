@@ -5,10 +5,10 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 
 use openraft::storage::LogFlushed;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
@@ -16,6 +16,14 @@ use super::types::{Entry, LogId, TypeConfig, Vote};
 
 /// The most requests in one transaction.
 const MAX_REQUESTS: usize = 256;
+/// Entries that are removed at once, so that nobody waits long for it.
+const PURGED_AT_ONCE: usize = 64;
+const PURGE: &str =
+    "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE position <= ?1 ORDER BY position LIMIT 64)";
+/// The write-ahead log is copied into the database, by a thread of its own, after this many bytes of entries ...
+const CHECKPOINT_BYTES: usize = 4 << 20;
+/// ... and by the writer itself once it is this long: pages of 4096 bytes.
+const LONGEST_WAL: i64 = 16_384;
 
 /// Tells the asker that its request is on disk, or why not.
 pub type Done = oneshot::Sender<Result<(), String>>;
@@ -32,9 +40,7 @@ pub enum Request {
     Truncate(u64, Done),
     /// Remove entries up to this one.
     Purge(LogId, Done),
-    /// Write one part of a snapshot that is not current yet.
-    SnapshotPart(i64, i64, Vec<u8>, Done),
-    /// Make a written snapshot the current one and remove all others.
+    /// Make a written snapshot the current one.
     SnapshotReady(Box<SnapshotRecord>, Done),
     /// Write what is queued before this and end.
     Stop(Done),
@@ -55,10 +61,34 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread on an open database; it holds `lock` until it ends.
-    pub fn start(connection: Connection, lock: File) -> Result<Writer, DatabaseError> {
+    ///
+    /// `second` is another connection to the same database, for the copying of the write-ahead log; entries up to
+    /// `purged` are to be removed if any are left.
+    pub fn start(
+        connection: Connection,
+        second: Connection,
+        purged: Option<LogId>,
+        lock: File,
+    ) -> Result<Writer, DatabaseError> {
+        connection.pragma_update(None, "wal_autocheckpoint", LONGEST_WAL)?;
         let (queue, requests) = channel();
         let durable = Arc::new(AtomicU64::new(u64::MAX));
-        let thread = Thread { connection, lock: Some(lock), committed: None, failed: None, durable: durable.clone() };
+        let (checkpoints, wanted) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("log-checkpoint".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || checkpoint_when_wanted(&second, &wanted))
+            .map_err(DatabaseError::Thread)?;
+        let thread = Thread {
+            connection,
+            lock: Some(lock),
+            committed: None,
+            failed: None,
+            durable: durable.clone(),
+            purge_to: purged.map(|id| id.index),
+            since_checkpoint: 0,
+            checkpoints,
+        };
         std::thread::Builder::new()
             .name("log-writer".to_owned())
             .stack_size(512 * 1024)
@@ -97,12 +127,29 @@ struct Thread {
     /// The first failure; after it nothing is written any more, for a hole in the log would be worse.
     failed: Option<String>,
     durable: Arc<AtomicU64>,
+    /// Entries up to this one are to be removed.
+    purge_to: Option<u64>,
+    /// Bytes of entries since the write-ahead log was last copied into the database.
+    since_checkpoint: usize,
+    checkpoints: SyncSender<()>,
 }
 
 impl Thread {
     fn run(mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
-            let mut batch = vec![first];
+        loop {
+            let first = match self.purge_to {
+                // There is always something better to do than to tidy up.
+                Some(_) => requests.try_recv(),
+                None => requests.recv().map_err(|_| TryRecvError::Disconnected),
+            };
+            let mut batch = match first {
+                Ok(first) => vec![first],
+                Err(TryRecvError::Empty) => {
+                    self.purge_some();
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => return,
+            };
             while batch.len() < MAX_REQUESTS
                 && let Ok(request) = requests.try_recv()
             {
@@ -112,6 +159,21 @@ impl Thread {
             self.write(batch, stop);
             if stop {
                 return;
+            }
+        }
+    }
+
+    /// Removes a few of the entries that a snapshot has made superfluous. What fails is tried again after the next
+    /// start: rows below the mark are never read.
+    fn purge_some(&mut self) {
+        let Some(to) = self.purge_to else { return };
+        let removed = self.connection.prepare_cached(PURGE).and_then(|mut purge| purge.execute([to as i64]));
+        match removed {
+            Ok(PURGED_AT_ONCE) => {}
+            Ok(_) => self.purge_to = None,
+            Err(cause) => {
+                tracing::warn!(%cause, "old entries of the log stay until the next start");
+                self.purge_to = None;
             }
         }
     }
@@ -177,7 +239,15 @@ impl Thread {
             outcome = database::write_single(&self.connection, COMMITTED, &committed);
         }
         match outcome {
-            Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
+            Ok(()) => {
+                self.connection.execute_batch("COMMIT")?;
+                if self.since_checkpoint >= CHECKPOINT_BYTES {
+                    self.since_checkpoint = 0;
+                    // One that is under way already copies these too, or the next one does.
+                    let _ = self.checkpoints.try_send(());
+                }
+                Ok(())
+            }
             Err(cause) => {
                 // The first error is the one to tell.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -191,7 +261,7 @@ impl Thread {
         match request {
             Request::Append(entries, _) => {
                 for entry in entries {
-                    database::write_entry(connection, entry)?;
+                    self.since_checkpoint += database::write_entry(connection, entry)?;
                     *last = Some(entry.log_id.index);
                 }
             }
@@ -207,23 +277,23 @@ impl Thread {
                 });
             }
             Request::Purge(log_id, _) => {
-                connection.execute("DELETE FROM log WHERE position <= ?1", [log_id.index as i64])?;
                 database::write_single(connection, PURGED, log_id)?;
+                self.purge_to = self.purge_to.max(Some(log_id.index));
             }
-            Request::SnapshotPart(generation, part, data, _) => {
-                connection
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO snapshot_chunk (generation, part, data) VALUES (?1, ?2, ?3)",
-                    )?
-                    .execute(params![generation, part, data])?;
-            }
-            Request::SnapshotReady(record, _) => {
-                database::write_single(connection, SNAPSHOT, record.as_ref())?;
-                connection.execute("DELETE FROM snapshot_chunk WHERE generation <> ?1", [record.generation])?;
-            }
+            Request::SnapshotReady(record, _) => database::write_single(connection, SNAPSHOT, record.as_ref())?,
             Request::Stop(_) => {}
         }
         Ok(())
+    }
+}
+
+/// Copies what is in the write-ahead log into the database, so that it can begin anew. Writers go on meanwhile.
+fn checkpoint_when_wanted(connection: &Connection, wanted: &Receiver<()>) {
+    while let Ok(()) = wanted.recv() {
+        let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(cause) = copied {
+            tracing::warn!(%cause, "the write-ahead log was not copied into the database; trying again later");
+        }
     }
 }
 
@@ -241,7 +311,6 @@ fn answer_of(request: Request) -> Option<Answer> {
         Request::Vote(_, done)
         | Request::Truncate(_, done)
         | Request::Purge(_, done)
-        | Request::SnapshotPart(_, _, _, done)
         | Request::SnapshotReady(_, done)
         | Request::Stop(done) => Some(Answer::Done(done)),
     }
