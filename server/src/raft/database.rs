@@ -231,8 +231,8 @@ fn decode_entry(raw: RawEntry) -> Result<Entry, DatabaseError> {
     Ok(Entry { log_id: log_id(raw.index, raw.term, raw.node), payload })
 }
 
-/// Writes one entry; an older one of the same index is replaced. Its size in bytes.
-pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<usize, DatabaseError> {
+/// Writes one entry; an older one of the same index is replaced.
+pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), DatabaseError> {
     let membership;
     let (kind, data): (i64, &[u8]) = match &entry.payload {
         EntryPayload::Blank => (0, &[]),
@@ -246,5 +246,5 @@ pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<usize, Data
     connection
         .prepare_cached("INSERT OR REPLACE INTO log (position, term, node, kind, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![id.index as i64, id.leader_id.term as i64, id.leader_id.node_id as i64, kind, data])?;
-    Ok(data.len())
+    Ok(())
 }

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader, StorageIOError};
+use openraft::{EntryPayload, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
 use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
-use super::snapshot_files::SnapshotFiles;
+use super::snapshot_files::{Paced, SnapshotFiles};
 use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use super::writer::{Request, Writer};
 
@@ -40,6 +40,10 @@ struct Shared {
     snapshot: Option<SnapshotRecord>,
     /// Of the last snapshot that was begun.
     generation: i64,
+    /// Bytes of commands that were appended since then, or since this process started.
+    fresh: u64,
+    /// Whether a snapshot was asked for that is not there yet.
+    asked: bool,
     reader: rusqlite::Connection,
 }
 
@@ -61,11 +65,13 @@ impl LogStore {
             committed: database::read_single(&connection, COMMITTED)?,
             generation: snapshot.as_ref().map_or(0, |record| record.generation),
             snapshot,
+            fresh: 0,
+            asked: false,
             reader: database::connect(path)?,
         };
         let files = SnapshotFiles::beside(path);
         files.keep_only(shared.snapshot.as_ref().map(|record| record.generation));
-        let writer = Writer::start(connection, database::connect(path)?, purged, lock)?;
+        let writer = Writer::start(connection, purged, lock)?;
         Ok(LogStore { files, writer, shared: Arc::new(Mutex::new(shared)) })
     }
 
@@ -82,6 +88,20 @@ impl LogStore {
         Ok(Some((record, data)))
     }
 
+    /// Whether it is time for a snapshot, said once for each: `every` entries came after the last one, and as many bytes
+    /// as it has, so that what is written grows only in proportion to what is stored.
+    pub fn wants_snapshot(&self, every: u64) -> bool {
+        let mut shared = self.shared.lock();
+        let (index, size) = match &shared.snapshot {
+            Some(record) => (record.meta.last_log_id.map_or(0, |id| id.index), record.size),
+            None => (0, 0),
+        };
+        let entries = shared.last.map_or(0, |id| id.index.saturating_sub(index));
+        let wants = !shared.asked && entries >= every && shared.fresh >= size;
+        shared.asked |= wants;
+        wants
+    }
+
     /// Writes a snapshot into its file. It is current only after [`LogStore::adopt_snapshot`]. Blocks.
     ///
     /// # Errors
@@ -89,14 +109,15 @@ impl LogStore {
     pub fn save_snapshot(
         &self,
         meta: super::types::SnapshotMeta,
-        content: impl FnOnce(&mut BufWriter<File>) -> Result<(), state::SnapshotError>,
+        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), state::SnapshotError>,
     ) -> Result<SnapshotRecord, DatabaseError> {
         let generation = {
             let mut shared = self.shared.lock();
+            shared.fresh = 0;
             shared.generation += 1;
             shared.generation
         };
-        let size = self.files.write(generation, content)?;
+        let size = self.files.write(generation, content).inspect_err(|_| self.shared.lock().asked = false)?;
         Ok(SnapshotRecord { meta, generation, size })
     }
 
@@ -105,8 +126,12 @@ impl LogStore {
     /// # Errors
     /// When the database cannot be written.
     pub async fn adopt_snapshot(&self, record: SnapshotRecord) -> Result<(), DatabaseError> {
-        self.writer.ask(|done| Request::SnapshotReady(Box::new(record.clone()), done)).await?;
-        let old = self.shared.lock().snapshot.replace(record);
+        let adopted = self.writer.ask(|done| Request::SnapshotReady(Box::new(record.clone()), done)).await;
+        adopted.inspect_err(|_| self.shared.lock().asked = false)?;
+        let mut shared = self.shared.lock();
+        shared.asked = false;
+        let old = shared.snapshot.replace(record);
+        drop(shared);
         if let Some(old) = old {
             self.files.remove(old.generation);
         }
@@ -250,6 +275,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         {
             let mut shared = self.shared.lock();
             for entry in &entries {
+                if let EntryPayload::Normal(batch) = &entry.payload {
+                    shared.fresh += batch.encoded.len() as u64;
+                }
                 shared.last = Some(entry.log_id);
                 shared.tail.insert(entry.log_id.index, entry.clone());
             }

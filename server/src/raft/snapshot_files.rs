@@ -10,6 +10,31 @@ use super::database::{DatabaseError, SnapshotRecord};
 /// Bytes that are written at a time.
 const BUFFER: usize = 256 * 1024;
 
+/// Bytes after which what was written is brought to disk: the sync of everything at once would hold up that of others.
+const SYNC_BYTES: usize = 1 << 20;
+
+/// A file that is brought to disk while it is written.
+pub struct Paced {
+    file: File,
+    unsynced: usize,
+}
+
+impl Write for Paced {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        if self.unsynced >= SYNC_BYTES {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// The files of the snapshots of one database.
 #[derive(Clone, Debug)]
 pub struct SnapshotFiles {
@@ -33,7 +58,7 @@ impl SnapshotFiles {
     pub fn write(
         &self,
         generation: i64,
-        content: impl FnOnce(&mut BufWriter<File>) -> Result<(), state::SnapshotError>,
+        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), state::SnapshotError>,
     ) -> Result<u64, DatabaseError> {
         let unfinished = self.database.with_extension(format!("snapshot-{generation}-unfinished"));
         let written = self.write_to(&unfinished, content).and_then(|size| {
@@ -50,13 +75,13 @@ impl SnapshotFiles {
     fn write_to(
         &self,
         path: &Path,
-        content: impl FnOnce(&mut BufWriter<File>) -> Result<(), state::SnapshotError>,
+        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), state::SnapshotError>,
     ) -> Result<u64, DatabaseError> {
         let file = private_file(path).map_err(|cause| failed(path, cause))?;
-        let mut sink = BufWriter::with_capacity(BUFFER, file);
+        let mut sink = BufWriter::with_capacity(BUFFER, Paced { file, unsynced: 0 });
         content(&mut sink)?;
         sink.flush().map_err(|cause| failed(path, cause))?;
-        let file = sink.get_ref();
+        let file = &sink.get_ref().file;
         file.sync_all().and_then(|()| file.metadata()).map(|data| data.len()).map_err(|cause| failed(path, cause))
     }
 

@@ -25,7 +25,7 @@ pub trait Listener: Send + Sync + 'static {
 }
 
 /// How much a snapshot gives way to other threads, on the system's scale up to 19.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 19;
 
 /// The state with the place in the log that it reflects.
 pub struct StateMachine {

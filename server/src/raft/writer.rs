@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use openraft::storage::LogFlushed;
 use rusqlite::Connection;
@@ -20,10 +20,9 @@ const MAX_REQUESTS: usize = 256;
 const PURGED_AT_ONCE: usize = 64;
 const PURGE: &str =
     "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE position <= ?1 ORDER BY position LIMIT 64)";
-/// The write-ahead log is copied into the database, by a thread of its own, after this many bytes of entries ...
-const CHECKPOINT_BYTES: usize = 4 << 20;
-/// ... and by the writer itself once it is this long: pages of 4096 bytes.
-const LONGEST_WAL: i64 = 16_384;
+/// Pages of 4096 bytes in the write-ahead log after which they are copied into the database. Everybody waits for that, so
+/// it is done often and is short.
+const LONGEST_WAL: i64 = 256;
 
 /// Tells the asker that its request is on disk, or why not.
 pub type Done = oneshot::Sender<Result<(), String>>;
@@ -62,23 +61,11 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread on an open database; it holds `lock` until it ends.
     ///
-    /// `second` is another connection to the same database, for the copying of the write-ahead log; entries up to
-    /// `purged` are to be removed if any are left.
-    pub fn start(
-        connection: Connection,
-        second: Connection,
-        purged: Option<LogId>,
-        lock: File,
-    ) -> Result<Writer, DatabaseError> {
+    /// Entries up to `purged` are to be removed if any are left.
+    pub fn start(connection: Connection, purged: Option<LogId>, lock: File) -> Result<Writer, DatabaseError> {
         connection.pragma_update(None, "wal_autocheckpoint", LONGEST_WAL)?;
         let (queue, requests) = channel();
         let durable = Arc::new(AtomicU64::new(u64::MAX));
-        let (checkpoints, wanted) = sync_channel(1);
-        std::thread::Builder::new()
-            .name("log-checkpoint".to_owned())
-            .stack_size(256 * 1024)
-            .spawn(move || checkpoint_when_wanted(&second, &wanted))
-            .map_err(DatabaseError::Thread)?;
         let thread = Thread {
             connection,
             lock: Some(lock),
@@ -86,8 +73,6 @@ impl Writer {
             failed: None,
             durable: durable.clone(),
             purge_to: purged.map(|id| id.index),
-            since_checkpoint: 0,
-            checkpoints,
         };
         std::thread::Builder::new()
             .name("log-writer".to_owned())
@@ -129,9 +114,6 @@ struct Thread {
     durable: Arc<AtomicU64>,
     /// Entries up to this one are to be removed.
     purge_to: Option<u64>,
-    /// Bytes of entries since the write-ahead log was last copied into the database.
-    since_checkpoint: usize,
-    checkpoints: SyncSender<()>,
 }
 
 impl Thread {
@@ -239,15 +221,7 @@ impl Thread {
             outcome = database::write_single(&self.connection, COMMITTED, &committed);
         }
         match outcome {
-            Ok(()) => {
-                self.connection.execute_batch("COMMIT")?;
-                if self.since_checkpoint >= CHECKPOINT_BYTES {
-                    self.since_checkpoint = 0;
-                    // One that is under way already copies these too, or the next one does.
-                    let _ = self.checkpoints.try_send(());
-                }
-                Ok(())
-            }
+            Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
             Err(cause) => {
                 // The first error is the one to tell.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -261,7 +235,7 @@ impl Thread {
         match request {
             Request::Append(entries, _) => {
                 for entry in entries {
-                    self.since_checkpoint += database::write_entry(connection, entry)?;
+                    database::write_entry(connection, entry)?;
                     *last = Some(entry.log_id.index);
                 }
             }
@@ -284,16 +258,6 @@ impl Thread {
             Request::Stop(_) => {}
         }
         Ok(())
-    }
-}
-
-/// Copies what is in the write-ahead log into the database, so that it can begin anew. Writers go on meanwhile.
-fn checkpoint_when_wanted(connection: &Connection, wanted: &Receiver<()>) {
-    while let Ok(()) = wanted.recv() {
-        let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(cause) = copied {
-            tracing::warn!(%cause, "the write-ahead log was not copied into the database; trying again later");
-        }
     }
 }
 
