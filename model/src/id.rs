@@ -248,4 +248,20 @@ mod tests {
         assert!("aba1eed5".parse::<AllocId>().is_err());
         assert_eq!(serde_json::to_string(&AllocId::default()).unwrap(), "\"\"");
     }
+
+    #[test]
+    fn ids_are_text_for_people_and_bytes_for_programs() {
+        for id in [AllocId::default(), AllocId::derive(Seed(7), 0)] {
+            let (text, bytes) = (serde_json::to_string(&id).unwrap(), rmp_serde::to_vec(&id).unwrap());
+            assert_eq!(serde_json::from_str::<AllocId>(&text).unwrap(), id);
+            assert_eq!((bytes.len(), rmp_serde::from_slice::<AllocId>(&bytes).unwrap()), (18, id));
+            // What was written as text before is still read.
+            let as_text = rmp_serde::to_vec(&serde_json::from_str::<String>(&text).unwrap()).unwrap();
+            assert_eq!(rmp_serde::from_slice::<AllocId>(&as_text).unwrap(), id);
+        }
+        let seed = Seed(u128::MAX - 5);
+        assert_eq!(rmp_serde::from_slice::<Seed>(&rmp_serde::to_vec(&seed).unwrap()).unwrap(), seed);
+        assert_eq!(serde_json::from_str::<Seed>(&serde_json::to_string(&seed).unwrap()).unwrap(), seed);
+        assert!(rmp_serde::from_slice::<AllocId>(&[0xc4, 2, 1, 2]).is_err(), "two bytes are no id");
+    }
 }

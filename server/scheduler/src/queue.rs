@@ -68,7 +68,7 @@ impl EvalQueue {
     }
 
     /// The outstanding evaluation `id` was planned on the state as of `base_index`. Returns the waiting evaluations of
-    /// the same job that this plan has answered too (they are no newer than what it saw), as cancelled.
+    /// the same job that this plan has answered too (they were last wanted before what it saw), as cancelled.
     pub fn done(&mut self, id: EvalId, base_index: u64) -> Vec<Evaluation> {
         let Some(entry) = self.evals.get(&id) else { return Vec::new() };
         let job = entry.eval.job.clone();
@@ -78,8 +78,9 @@ impl EvalQueue {
         let mut cancelled = Vec::new();
         for sibling in siblings {
             let Some(entry) = self.evals.get(&sibling) else { continue };
-            // A delayed one was made for a time that the plan may not have reached.
-            if entry.eval.wait_until.is_some() || entry.eval.create_index > base_index {
+            // A delayed one was made for a time that the plan may not have reached; one that was wanted again after
+            // the plan's state asks for what the plan did not see.
+            if entry.eval.wait_until.is_some() || entry.eval.modify_index.max(entry.eval.create_index) > base_index {
                 continue;
             }
             let mut eval = entry.eval.clone();
@@ -190,6 +191,16 @@ mod tests {
         assert_eq!(cancelled.iter().map(|eval| eval.id.0).collect::<Vec<_>>(), [2, 3]);
         assert!(cancelled.iter().all(|eval| eval.status == EvalStatus::Cancelled));
         assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn what_was_wanted_again_after_the_plan_s_state_is_planned_again() {
+        let mut queue = EvalQueue::new();
+        queue.enqueue(eval(1, "a", 50, 1));
+        queue.enqueue(Evaluation { modify_index: 4, ..eval(2, "a", 50, 2) });
+        let first = queue.dequeue(Timestamp(0)).unwrap();
+        assert!(queue.done(first.id, 3).is_empty());
+        assert_eq!(queue.dequeue(Timestamp(0)).map(|eval| eval.id), Some(EvalId(2)));
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! openraft's own suite over our store.
 #![allow(clippy::unwrap_used)]
 
+use std::io::Write;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use openraft::testing::{StoreBuilder, Suite};
-use state::{State, Touched};
+use state::{SnapshotError, State, Touched};
 
+use super::database::SnapshotRecord;
 use super::log_store::LogStore;
+use super::snapshot_files::SnapshotFiles;
 use super::state_machine::{Listener, StateMachine};
-use super::types::{StorageError, TypeConfig};
+use super::types::{SnapshotMeta, StorageError, TypeConfig};
 
 struct Nobody;
 
@@ -28,6 +31,31 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for OnD
         let machine = StateMachine::restore(log.clone(), published, Arc::new(Nobody)).unwrap();
         Ok((directory, log, machine))
     }
+}
+
+#[test]
+fn a_snapshot_is_whole_or_refused_and_leftovers_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = SnapshotFiles::beside(&directory.path().join("server.db"));
+    let write = |generation, text: &'static [u8]| {
+        files.write(generation, |sink| Ok(sink.write_all(text).map_err(|why| SnapshotError::Sink(why.to_string()))?))
+    };
+    let record = |generation, size| SnapshotRecord { meta: SnapshotMeta::default(), generation, size };
+    assert_eq!(write(1, b"one").unwrap(), 3);
+    assert_eq!(write(2, b"second").unwrap(), 6);
+    let broken = files.write(3, |_| Err(SnapshotError::Sink("no more room".to_owned())));
+    assert!(broken.unwrap_err().to_string().contains("no more room"));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "what failed leaves nothing");
+    assert_eq!(files.read(&record(2, 6)).unwrap(), b"second");
+    let short = files.read(&record(2, 7)).unwrap_err().to_string();
+    assert!(short.contains("6 of 7 bytes"), "{short}");
+    std::fs::write(directory.path().join("server.snapshot-9-unfinished"), "").unwrap();
+    std::fs::write(directory.path().join("server.db"), "").unwrap();
+    files.keep_only(Some(2));
+    let mut left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["server.db", "server.snapshot-2"]);
+    assert!(files.read(&record(1, 3)).unwrap_err().to_string().contains("server.snapshot-1"));
 }
 
 #[test]

@@ -104,7 +104,8 @@ pub enum Op {
     },
     /// Creates or replaces evaluations: the leader's own bookkeeping. Answered by [`crate::Reply::Evals`].
     UpdateEvals {
-        /// Whole rows; their creation index and time are kept when they exist.
+        /// Whole rows; their creation index and time are kept when they exist. One whose `ModifyIndex` is no longer that
+        /// of the stored row is passed over.
         evals: Vec<Evaluation>,
     },
     /// An operator changes how the planner behaves. Answered by [`crate::Reply::Scheduling`].

@@ -164,7 +164,12 @@ fn what_fits_nowhere_is_blocked_until_a_fit_node_has_room() {
     assert_eq!(waiting.node_changed(&world.table, NodeId(4), 4)[0].id, blocked.id);
     assert!(waiting.is_empty());
     // A change that came between planning and blocking wakes at once.
-    assert!(waiting.block(blocked, &world.current[&key], &world.table, false).woken.is_some());
+    assert!(waiting.block(blocked.clone(), &world.current[&key], &world.table, false).woken.is_some());
+    // So does one that nobody can know of.
+    let mut anew = BlockedEvals::since(blocked.snapshot_index + 1);
+    assert!(anew.block(blocked.clone(), &world.current[&key], &world.table, false).woken.is_some());
+    let mut anew = BlockedEvals::since(blocked.snapshot_index);
+    assert!(anew.block(blocked, &world.current[&key], &world.table, false).woken.is_none());
     world.settle(&key);
     nothing(&mut world, &key);
 }

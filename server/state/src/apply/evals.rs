@@ -26,10 +26,14 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// Creates or replaces rows, keeping when they were created.
+/// Creates or replaces rows, keeping when they were created. One that changed after it was looked at stays as it is:
+/// somebody may want it planned after all.
 pub(super) fn update(writer: &mut Writer<'_>, evals: &[Evaluation]) -> Reply {
     for eval in evals {
-        put(writer, eval.clone());
+        let stored = writer.state.evals.get(&eval.id);
+        if stored.is_none_or(|stored| stored.modify_index == eval.modify_index) {
+            put(writer, eval.clone());
+        }
     }
     Reply::Evals
 }

@@ -1,6 +1,7 @@
 //! Tests of apply, by command, and random sequences of commands.
 
 mod allocs;
+mod evals;
 pub(crate) mod fixtures;
 mod gc;
 mod jobs;
