@@ -51,8 +51,11 @@ impl Batch {
         let dropped = if overtaken { everything() } else { self.change_allocs(writer, plan) };
         let woken_again = stored.is_some_and(|eval| eval.modify_index > plan.base_index);
         store_evals(writer, plan, overtaken);
-        let again = overtaken || !dropped.is_empty() || woken_again;
-        let requeued = if again { requeue(writer, plan) } else { None };
+        let requeued = match overtaken || !dropped.is_empty() {
+            true => requeue(writer, plan),
+            false if woken_again => want_again(writer, plan),
+            false => None,
+        };
         self.planned.insert(plan.eval.job.clone());
         (overtaken || !dropped.is_empty()).then_some(PlanDrop { eval_id: plan.eval.id, dropped, requeued })
     }
@@ -308,6 +311,13 @@ fn cancel_blocked(writer: &mut Writer<'_>, plan: &Plan) {
             ..(*eval).clone()
         });
     }
+}
+
+/// Something new came up while the plan was made: that is no conflict, and is looked at without delay.
+fn want_again(writer: &mut Writer<'_>, plan: &Plan) -> Option<EvalId> {
+    let Some(job) = writer.state.job(&plan.eval.job) else { return requeue_purged(writer, plan) };
+    let cause = Cause { node: plan.eval.node_id, ..Cause::of(&plan.eval.triggered_by) };
+    Some(evals::want(writer, &job, cause))
 }
 
 /// Makes the planner look again, at once the first time and later with a delay. None when the job is gone for good.
