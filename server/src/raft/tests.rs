@@ -52,7 +52,8 @@ fn a_snapshot_is_whole_or_refused_and_leftovers_go() {
     std::fs::write(directory.path().join("server.snapshot-9-unfinished"), "").unwrap();
     std::fs::write(directory.path().join("server.db"), "").unwrap();
     files.keep_only(Some(2));
-    let mut left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut left: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["server.db", "server.snapshot-2"]);
     assert!(files.read(&record(1, 3)).unwrap_err().to_string().contains("server.snapshot-1"));
