@@ -124,7 +124,7 @@ macro_rules! uuid_id {
         $(#[$meta])*
         #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         // A number of 128 bits would be aligned to 16 bytes, and tables of ids beside small numbers be a third air.
-        #[repr(packed(8))]
+        #[repr(Rust, packed(8))]
         pub struct $name(pub u128);
 
         impl $name {

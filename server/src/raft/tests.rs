@@ -38,7 +38,7 @@ fn a_snapshot_is_whole_or_refused_and_leftovers_go() {
     let directory = tempfile::tempdir().unwrap();
     let files = SnapshotFiles::beside(&directory.path().join("server.db"));
     let write = |generation, text: &'static [u8]| {
-        files.write(generation, |sink| Ok(sink.write_all(text).map_err(|why| SnapshotError::Sink(why.to_string()))?))
+        files.write(generation, |sink| sink.write_all(text).map_err(|why| SnapshotError::Sink(why.to_string())))
     };
     let record = |generation, size| SnapshotRecord { meta: SnapshotMeta::default(), generation, size };
     assert_eq!(write(1, b"one").unwrap(), 3);
