@@ -33,7 +33,7 @@ pub use state_machine::{Listener, RestoreError};
 use crate::metrics::Metrics;
 use crate::server::{Committed, ProposeError};
 use log_store::LogStore;
-use proposals::Proposals;
+use proposals::{Proposals, SnapshotRule};
 use state_machine::StateMachine;
 use types::Raft;
 
@@ -113,9 +113,9 @@ impl Log {
             raft.trigger().elect().await.map_err(consensus)?;
         }
         let (leadership, watcher) = watch_leadership(&raft, before, options.advertise_rpc).await?;
-        let (proposals, batcher) = Proposals::start(raft.clone(), metrics);
-        let snapshots = tokio::spawn(take_snapshots(raft.clone(), store.clone(), options.snapshot_every.max(1)));
-        let tasks = Mutex::new(vec![watcher, batcher, snapshots]);
+        let snapshots = SnapshotRule { store: store.clone(), every: options.snapshot_every.max(1) };
+        let (proposals, batcher) = Proposals::start(raft.clone(), snapshots, metrics);
+        let tasks = Mutex::new(vec![watcher, batcher]);
         Ok(Log { inner: Arc::new(Inner { raft, store, published, proposals, leadership, tasks }) })
     }
 
@@ -169,18 +169,6 @@ impl Log {
     }
 }
 
-/// Takes a snapshot whenever the log has become long enough.
-async fn take_snapshots(raft: Raft, store: LogStore, every: u64) {
-    let mut metrics = raft.metrics();
-    while metrics.changed().await.is_ok() {
-        if store.wants_snapshot(every)
-            && let Err(cause) = raft.trigger().snapshot().await
-        {
-            tracing::warn!(%cause, "no snapshot was taken");
-        }
-    }
-}
-
 /// Opens the store; one that is just being closed by somebody else is waited for.
 async fn open_store(path: &Path) -> Result<LogStore, DatabaseError> {
     const TRIES: u32 = 40;
@@ -202,7 +190,7 @@ fn settings(snapshot_every: u64) -> openraft::Config {
         election_timeout_min: 3_000,
         election_timeout_max: 5_000,
         install_snapshot_timeout: 60_000,
-        // See `take_snapshots`.
+        // See `SnapshotRule`.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: (snapshot_every / 4).min(256),
         purge_batch_size: 64,

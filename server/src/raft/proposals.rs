@@ -7,6 +7,7 @@ use openraft::error::{ClientWriteError, RaftError};
 use state::{Command, Reply};
 use tokio::sync::{mpsc, oneshot};
 
+use super::log_store::LogStore;
 use super::types::{Batch, Raft};
 use crate::metrics::Metrics;
 use crate::server::{Committed, ProposeError};
@@ -25,6 +26,24 @@ struct Proposal {
     answer: oneshot::Sender<Result<Committed, ProposeError>>,
 }
 
+/// When a snapshot is taken: see [`LogStore::wants_snapshot`]. Looked at after each write, for only those make it due.
+pub struct SnapshotRule {
+    /// The log.
+    pub store: LogStore,
+    /// Entries after which one is taken at the earliest.
+    pub every: u64,
+}
+
+impl SnapshotRule {
+    async fn follow(&self, raft: &Raft) {
+        if self.store.wants_snapshot(self.every)
+            && let Err(cause) = raft.trigger().snapshot().await
+        {
+            tracing::warn!(%cause, "no snapshot was taken");
+        }
+    }
+}
+
 /// The sending side; clones share one queue.
 #[derive(Clone)]
 pub struct Proposals {
@@ -33,9 +52,13 @@ pub struct Proposals {
 
 impl Proposals {
     /// Starts the batcher; it ends when the last clone is dropped or the log ends.
-    pub fn start(raft: Raft, metrics: std::sync::Arc<Metrics>) -> (Proposals, tokio::task::JoinHandle<()>) {
+    pub fn start(
+        raft: Raft,
+        snapshots: SnapshotRule,
+        metrics: std::sync::Arc<Metrics>,
+    ) -> (Proposals, tokio::task::JoinHandle<()>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        (Proposals { queue }, tokio::spawn(run(raft, receiver, metrics)))
+        (Proposals { queue }, tokio::spawn(run(raft, snapshots, receiver, metrics)))
     }
 
     /// Sends a command and waits until it is durable and applied.
@@ -50,7 +73,12 @@ impl Proposals {
     }
 }
 
-async fn run(raft: Raft, mut queue: mpsc::Receiver<Proposal>, metrics: std::sync::Arc<Metrics>) {
+async fn run(
+    raft: Raft,
+    snapshots: SnapshotRule,
+    mut queue: mpsc::Receiver<Proposal>,
+    metrics: std::sync::Arc<Metrics>,
+) {
     let mut waiting: std::collections::VecDeque<Proposal> = std::collections::VecDeque::new();
     let mut fresh = Vec::new();
     loop {
@@ -67,6 +95,7 @@ async fn run(raft: Raft, mut queue: mpsc::Receiver<Proposal>, metrics: std::sync
         }
         waiting.extend(fresh.drain(..));
         write(&raft, take_batch(&mut waiting), &metrics).await;
+        snapshots.follow(&raft).await;
     }
 }
 
