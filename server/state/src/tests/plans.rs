@@ -37,7 +37,7 @@ fn a_port_taken_meanwhile_drops_the_placement_and_tries_again() {
     assert_eq!(dropped.len(), 1);
     assert_eq!(dropped[0].dropped, [plan.placements[0].id]);
     assert!(world.state.alloc(plan.placements[1].id).is_some());
-    assert_eq!(world.pending("api"), [trigger::JOB_REGISTER]);
+    assert_eq!(world.pending("api"), [trigger::MAX_PLAN_ATTEMPTS]);
     let again = world.state.eval(dropped[0].requeued.unwrap()).unwrap();
     assert_eq!((again.wait_until, again.previous_eval), (None, Some(eval)));
 
