@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::job::Job;
+use crate::wire::{PackError, UnpackError, Wire};
 
 /// One version of a job. Serializes as the job does.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +25,11 @@ impl Document {
     ///
     /// # Errors
     /// What cannot be packed, which is nothing that a job holds.
-    pub fn packed(&self) -> Result<&[u8], rmp_serde::encode::Error> {
+    pub fn packed(&self) -> Result<&[u8], PackError> {
         if let Some(packed) = self.packed.get() {
             return Ok(packed);
         }
-        let packed = rmp_serde::to_vec_named(&self.job)?;
+        let packed = self.job.pack()?;
         Ok(self.packed.get_or_init(|| packed.into()))
     }
 
@@ -36,8 +37,8 @@ impl Document {
     ///
     /// # Errors
     /// When the bytes are not one.
-    pub fn unpack(bytes: &[u8]) -> Result<Document, rmp_serde::decode::Error> {
-        rmp_serde::from_slice::<Job>(bytes).map(Document::from)
+    pub fn unpack(bytes: &[u8]) -> Result<Document, UnpackError> {
+        Job::unpack(bytes).map(Document::from)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Encoders and decoders are made here, once for each message, and not in every crate that sends or takes one.
 
 use crate::evaluation::Plan;
+use crate::job::Job;
 use crate::rpc::{Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
 
 /// Why a message cannot be written.
@@ -40,4 +41,4 @@ macro_rules! wire {
     };
 }
 
-wire!(RegisterNode, Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, Plan);
+wire!(RegisterNode, Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, Plan, Job);

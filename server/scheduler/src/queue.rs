@@ -80,7 +80,7 @@ impl EvalQueue {
             let Some(entry) = self.evals.get(&sibling) else { continue };
             // A delayed one was made for a time that the plan may not have reached; one that was wanted again after
             // the plan's state asks for what the plan did not see.
-            if entry.eval.wait_until.is_some() || entry.eval.modify_index.max(entry.eval.create_index) > base_index {
+            if entry.eval.wait_until.is_some() || entry.eval.modify_index > base_index {
                 continue;
             }
             let mut eval = entry.eval.clone();
@@ -163,6 +163,7 @@ mod tests {
             priority,
             job: JobKey::new("default", job),
             create_index: index,
+            modify_index: index,
             ..Evaluation::default()
         }
     }

@@ -158,13 +158,19 @@ impl Planner {
 
     /// A row changed while a round that changes it too is on its way: the table keeps what the round will make of it.
     fn assume_again(&mut self, state: &State, id: AllocId, assumed: Assumed) -> Option<NodeId> {
-        let row = state.alloc_row(id)?;
-        if let Assumed::Ending(live) = assumed {
-            let live = live.unwrap_or(row.is_live());
-            self.table.apply_alloc(Claim { ending: true, live, ..row.claim() });
-            return (!live).then_some(row.node_id());
+        match assumed {
+            Assumed::AsPlanned => None,
+            Assumed::Ending(live) => self.assume_end(state, id, live),
         }
-        None
+    }
+
+    /// Puts a row into the table as one that is meant to end; `live` when the leader says whether it still lives.
+    /// Answers with its node when its room is free.
+    fn assume_end(&mut self, state: &State, id: AllocId, live: Option<bool>) -> Option<NodeId> {
+        let row = state.alloc_row(id)?;
+        let live = live.unwrap_or(row.is_live());
+        self.table.apply_alloc(Claim { ending: true, live, ..row.claim() });
+        (!live).then_some(row.node_id())
     }
 
     fn absorb_eval(&mut self, state: &State, id: EvalId) {
@@ -229,13 +235,10 @@ impl Planner {
     /// Puts a plan into the table as if it had been applied.
     fn assume(&mut self, state: &State, plan: &Plan) {
         for stop in plan.stops.iter().filter(|stop| stop.followup_eval_id.is_none()) {
-            let Some(row) = state.alloc_row(stop.id) else { continue };
-            let live = stop.client_status.map_or(row.is_live(), |status| !status.is_terminal());
-            self.table.apply_alloc(Claim { ending: true, live, ..row.claim() });
+            self.assume_end(state, stop.id, stop.client_status.map(|status| !status.is_terminal()));
         }
         for preemption in &plan.preemptions {
-            let Some(row) = state.alloc_row(preemption.victim) else { continue };
-            self.table.apply_alloc(Claim { ending: true, ..row.claim() });
+            self.assume_end(state, preemption.victim, None);
         }
         plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc.claim()));
     }

@@ -19,7 +19,7 @@ const MAX_REQUESTS: usize = 256;
 /// Entries that are removed at once, so that nobody waits long for it.
 const PURGED_AT_ONCE: usize = 64;
 const PURGE: &str =
-    "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE position <= ?1 ORDER BY position LIMIT 64)";
+    "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE position <= ?1 ORDER BY position LIMIT ?2)";
 /// Pages of 4096 bytes in the write-ahead log after which they are copied into the database. Everybody waits for that, so
 /// it is done often and is short.
 const LONGEST_WAL: i64 = 256;
@@ -149,7 +149,8 @@ impl Thread {
     /// start: rows below the mark are never read.
     fn purge_some(&mut self) {
         let Some(to) = self.purge_to else { return };
-        let removed = self.connection.prepare_cached(PURGE).and_then(|mut purge| purge.execute([to as i64]));
+        let removed = self.connection.prepare_cached(PURGE);
+        let removed = removed.and_then(|mut purge| purge.execute([to as i64, PURGED_AT_ONCE as i64]));
         match removed {
             Ok(PURGED_AT_ONCE) => {}
             Ok(_) => self.purge_to = None,
@@ -184,6 +185,7 @@ impl Thread {
             }
             Err(cause) if self.failed.is_none() => {
                 tracing::error!(%cause, "the log cannot be written; this server stops accepting writes");
+                self.purge_to = None;
                 self.failed = Some(cause.clone());
             }
             Err(_) => {}

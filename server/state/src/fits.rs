@@ -59,8 +59,21 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// What each of [`Amounts`] is called when it is short.
-const AMOUNT_MISFITS: [Misfit; 3] = [Misfit::Cpu, Misfit::Memory, Misfit::Disk];
+/// Whether `held`, the newcomer included, stays within `capacity`. Who wants no more than its `own` is not refused when
+/// the node has become smaller.
+fn check_amounts(capacity: Amounts, held: Amounts, wanted: Amounts, own: Amounts) -> Result<(), Misfit> {
+    let misfits = [Misfit::Cpu, Misfit::Memory, Misfit::Disk];
+    let short = |i: &usize| wanted.0[*i] > own.0[*i] && held.0[*i] > capacity.0[*i];
+    (0..misfits.len()).find(short).map_or(Ok(()), |i| Err(misfits[i]))
+}
+
+/// Whether one more may go on beside `others`, where there is a bound.
+fn check_number(most: Option<usize>, others: impl FnOnce() -> usize) -> Result<(), Misfit> {
+    match most.is_some_and(|most| others() >= most) {
+        true => Err(Misfit::MaxAllocs),
+        false => Ok(()),
+    }
+}
 
 fn max_allocs(node: &Node) -> Option<usize> {
     usize::try_from(node.node_max_allocs).ok().filter(|most| *most > 0)
@@ -170,12 +183,7 @@ impl Room {
         let newcomer = Holder::of(alloc.claim());
         let own = self.amounts_of(alloc.id);
         let held = self.bound(Some((alloc.id, &newcomer)));
-        for (i, misfit) in AMOUNT_MISFITS.into_iter().enumerate() {
-            // Who asks for no more than it has is not refused when the node has become smaller.
-            if newcomer.amounts.0[i] > own.0[i] && held.0[i] > self.capacity.0[i] {
-                return Err(misfit);
-            }
-        }
+        check_amounts(self.capacity, held, newcomer.amounts, own)?;
         if let Some((_, port)) = newcomer.ports.iter().find(|port| !self.port_is_free(**port, alloc.id, &newcomer)) {
             return Err(Misfit::Port(*port));
         }
@@ -189,10 +197,7 @@ impl Room {
             None => {}
         }
         let others = self.holders.iter().filter(|(id, holder)| **id != alloc.id && !holder.stopping);
-        match self.max_allocs.is_some_and(|most| others.count() >= most) {
-            true => Err(Misfit::MaxAllocs),
-            false => Ok(()),
-        }
+        check_number(self.max_allocs, || others.count())
     }
 
     /// Whether `alloc`, which is new to `node`, fits beside what is held there; none when the sums do not tell, because
@@ -203,17 +208,9 @@ impl Room {
         if held.followers > 0 || !plain {
             return None;
         }
-        let (capacity, wanted) = (Amounts::capacity(node), Amounts::of(&alloc.grant));
-        let total = held.amounts.plus(wanted);
-        for (i, misfit) in AMOUNT_MISFITS.into_iter().enumerate() {
-            if wanted.0[i] > 0 && total.0[i] > capacity.0[i] {
-                return Some(Err(misfit));
-            }
-        }
-        match max_allocs(node).is_some_and(|most| held.staying >= most) {
-            true => Some(Err(Misfit::MaxAllocs)),
-            false => Some(Ok(())),
-        }
+        let wanted = Amounts::of(&alloc.grant);
+        let amounts = check_amounts(Amounts::capacity(node), held.amounts.plus(wanted), wanted, Amounts::default());
+        Some(amounts.and_then(|()| check_number(max_allocs(node), || held.staying)))
     }
 
     fn amounts_of(&self, id: AllocId) -> Amounts {

@@ -35,6 +35,37 @@ fn each_dimension_is_counted() {
 }
 
 #[test]
+fn the_sums_say_what_the_rooms_say_or_nothing() {
+    let mut bounded = node(1);
+    bounded.node_max_allocs = 2;
+    let lives = [
+        vec![],
+        vec![alloc(1, 500, 0)],
+        vec![alloc(1, 300, 0), stopping(2, 300, 0)],
+        vec![alloc(1, 9, 0), alloc(2, 9, 0)],
+    ];
+    for (node, live) in [node(1), bounded].iter().flat_map(|node| lives.iter().map(move |live| (node, live))) {
+        let room = Room::new(node, live);
+        let held = live.iter().fold(Held::default(), |sum, one| Held {
+            amounts: sum.amounts.plus(Amounts::of(&one.grant)),
+            followers: 0,
+            staying: sum.staying + usize::from(one.desired_status == DesiredStatus::Run),
+        });
+        for amount in [0, 1, 400, 401, 500, 501, 1000, 1001] {
+            let newcomer = alloc(9, amount, 0);
+            assert_eq!(
+                Room::fits_by_sums(node, held, &newcomer),
+                Some(room.fits(&newcomer)),
+                "{amount} beside {live:?}"
+            );
+        }
+        assert_eq!(Room::fits_by_sums(node, held, &alloc(9, 1, 80)), None, "a port is a single thing");
+        assert_eq!(Room::fits_by_sums(node, held, &after(&[1], alloc(9, 1, 0))), None, "the order of ends matters");
+        assert_eq!(Room::fits_by_sums(node, Held { followers: 1, ..held }, &alloc(9, 1, 0)), None);
+    }
+}
+
+#[test]
 fn what_the_node_keeps_is_not_given() {
     let mut small = node(1);
     small.reserved_resources.cpu.cpu_shares = 950;
