@@ -16,6 +16,8 @@ use crate::server::{Committed, ProposeError, Server};
 
 /// The longest that a pull waits.
 const MAX_WAIT: Duration = Duration::from_secs(600);
+/// The longest that a pull goes on waiting while the planner is at work, which may soon have more for the node.
+const GATHER: Duration = Duration::from_millis(100);
 /// The most updates in one push; a client with more sends several.
 pub const MAX_UPDATES: usize = 10_000;
 
@@ -94,7 +96,9 @@ impl Server {
             self.state()
         } else {
             let wait = request.wait.to_std().min(MAX_WAIT);
-            self.wait_for(Topic::Node(request.node_id), request.min_index, wait).await
+            drop(self.wait_for(Topic::Node(request.node_id), request.min_index, wait).await);
+            self.leader().planner_rests(GATHER).await;
+            self.state()
         };
         Ok(pulled(&state, &request))
     }

@@ -105,6 +105,32 @@ fn live(state: &State, id: &str) -> Vec<Arc<Allocation>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_planned_twice_while_nodes_come() {
+    const NODES: u128 = 240;
+    const JOBS: usize = 6;
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(directory.path()).await;
+    for number in 0..JOBS {
+        let mut system = job(&format!("everywhere-{number}"), 1);
+        system.r#type = Some("system".to_owned());
+        submit(&server, Op::RegisterJob { job: system, submission: None, enforce: None, eval_priority: 0 }).await;
+    }
+    // Not all at once: rounds are planned while others still come.
+    for some in (1..=NODES).collect::<Vec<_>>().chunks(6) {
+        let nodes = some.iter().map(|number| server.register_node(RegisterNode { node: node(*number) }));
+        futures_util::future::try_join_all(nodes).await.unwrap();
+    }
+    until(&server, "every node has a copy of every job", |state| {
+        state.alloc_rows().filter(|row| row.is_live()).count() == NODES as usize * JOBS
+            && state.evals().all(|eval| eval.status.is_terminal())
+    })
+    .await;
+    let dropped = server.metrics().all().into_iter().find(|(name, _)| name.ends_with("placements_dropped"));
+    assert_eq!(dropped.map(|(_, count)| count), Some(0), "a plan was made from a state that another had overtaken");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_waits_for_a_node_and_is_placed_when_one_comes() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(directory.path()).await;

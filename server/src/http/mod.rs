@@ -110,10 +110,14 @@ impl Drop for HttpHandle {
     }
 }
 
+/// Connections that may wait to be accepted, as far as the system allows: thousands of nodes may come back at once, and
+/// one that finds the queue full tries again only after a second.
+const BACKLOG: i32 = 65_535;
+
 /// Serves the API of `server` on `listener`. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// When the listener cannot tell its address or cannot be made non-blocking.
+/// When the listener cannot tell its address, or cannot be made non-blocking or to hold a longer queue.
 pub fn serve(
     server: Arc<Server>,
     listener: std::net::TcpListener,
@@ -121,6 +125,7 @@ pub fn serve(
 ) -> std::io::Result<HttpHandle> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
+    rustix::net::listen(&listener, BACKLOG)?;
     let listener = TcpListener::from_std(listener)?;
     let (stop, stopped) = watch::channel(false);
     let api =

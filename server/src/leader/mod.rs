@@ -15,7 +15,7 @@ use model::node::NodeStatus;
 use model::time::{GoDuration, Timestamp};
 use parking_lot::Mutex;
 use state::{Command, Op, Reply, State, Touched};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::config::ServerConfig;
@@ -40,6 +40,8 @@ pub struct Leader {
     /// What was committed since the planner looked; none while nobody plans.
     news: Mutex<Option<News>>,
     news_bell: Notify,
+    /// Whether one round follows the other.
+    planning: watch::Sender<bool>,
     heartbeats: Mutex<Heartbeats>,
     heartbeats_bell: Notify,
 }
@@ -62,6 +64,7 @@ impl Leader {
             started: Instant::now(),
             news: Mutex::new(None),
             news_bell: Notify::new(),
+            planning: watch::Sender::new(false),
             heartbeats: Mutex::new(Heartbeats::default()),
             heartbeats_bell: Notify::new(),
         }
@@ -87,6 +90,18 @@ impl Leader {
         self.ttl
     }
 
+    /// Waits until the planner has nothing to do, at most this long: who tells others of its decisions tells them of
+    /// many at once.
+    pub async fn planner_rests(&self, at_most: Duration) {
+        let mut planning = self.planning.subscribe();
+        // Either way it is time.
+        let _ = tokio::time::timeout(at_most, planning.wait_for(|planning| !planning)).await;
+    }
+
+    fn set_planning(&self, planning: bool) {
+        self.planning.send_if_modified(|current| std::mem::replace(current, planning) != planning);
+    }
+
     /// Runs the loops whenever this server leads, until the log ends.
     pub async fn run(self: Arc<Self>, log: Log, metrics: Arc<Metrics>, config: ServerConfig) {
         let mut leadership = log.leadership();
@@ -106,6 +121,7 @@ impl Leader {
                 () = collect_garbage(&log, &config) => {}
             }
             *self.news.lock() = None;
+            self.set_planning(false);
             tracing::info!("leadership ends");
         }
     }
@@ -127,24 +143,34 @@ impl Leader {
     /// Plans one round while the one before is written, and sends it after that one; or waits until there is something
     /// to do.
     async fn plan_once(&self, desk: &mut Desk, log: &Log, metrics: &Arc<Metrics>) -> Result<(), ProposeError> {
-        let News { touched, state } = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
-        desk.look_at(state);
-        if desk.planner.is_applied(&touched, desk.written) {
+        let mut touched = self.take_news(desk);
+        if desk.planner.is_applied(&desk.state, desk.written) {
             desk.finish_writing().await?;
+            // What the planner is told next must show the round as it was applied.
+            touched.merge(self.take_news(desk));
         }
         let round = desk.turn(touched, metrics).await?;
         if round.is_empty() {
             return self.wait(desk).await;
         }
+        self.set_planning(true);
         desk.finish_writing().await?;
         desk.writing = Some(tokio::spawn(submit(log.clone(), round, metrics.clone())));
         Ok(())
+    }
+
+    /// What has changed since, with the state that shows it on the desk.
+    fn take_news(&self, desk: &mut Desk) -> Touched {
+        let News { touched, state } = self.news.lock().as_mut().map(std::mem::take).unwrap_or_default();
+        desk.look_at(state);
+        touched
     }
 
     /// Waits for news, a deadline, or the end of what is being written.
     async fn wait(&self, desk: &mut Desk) -> Result<(), ProposeError> {
         let deadline = desk.planner.next_deadline();
         let Some(writing) = &mut desk.writing else {
+            self.set_planning(false);
             self.sleep_until_news(deadline).await;
             return Ok(());
         };

@@ -243,10 +243,11 @@ impl Planner {
         plan.in_place.iter().chain(&plan.placements).for_each(|alloc| self.table.apply_alloc(alloc.claim()));
     }
 
-    /// Whether an open round is among what `touched` tells of: the one behind the oldest `told`. Then
-    /// [`Planner::committed`] must come before [`Planner::absorb`].
-    pub fn is_applied(&self, touched: &Touched, told: usize) -> bool {
-        self.open.get(told).is_some_and(|round| round.evals.iter().any(|(id, _)| touched.evals.contains(id)))
+    /// Whether `state` shows an open round: the one behind the oldest `told`. Then [`Planner::committed`] must come
+    /// before [`Planner::absorb`], both with a state in which it is applied for certain.
+    pub fn is_applied(&self, state: &State, told: usize) -> bool {
+        let is_done = |id| state.eval(id).is_none_or(|eval| eval.status.is_terminal());
+        self.open.get(told).is_some_and(|round| round.evals.iter().any(|(id, _)| is_done(*id)))
     }
 
     /// The oldest open round was applied: the rows as they are now replace what was assumed, and its evaluations are

@@ -243,7 +243,7 @@ impl SimServer {
             return;
         }
         up.plan_at = None;
-        if up.next.is_some() || up.planner.is_applied(&up.news, 0) {
+        if up.next.is_some() || up.planner.is_applied(&up.state, 0) {
             return;
         }
         let news = std::mem::take(&mut up.news);

@@ -160,3 +160,14 @@ async fn a_stopping_listener_wakes_blocking_queries() {
     assert!(read_to_end(stream).await.starts_with("HTTP/1.1 200"));
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn many_clients_that_come_at_once_wait_their_turn() {
+    let agent = Agent::start().await;
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
+    // Nothing is accepted while this thread, the only one, is busy connecting.
+    let connect = || std::net::TcpStream::connect_timeout(&agent.address(), Duration::from_secs(5));
+    let waiting: Vec<_> = (0..most.min(400)).map(|_| connect().unwrap()).collect();
+    drop(waiting);
+    assert_eq!(agent.get("/v1/status/leader").await.status, 200);
+}
