@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use model::job::{Affinity, Constraint};
 use regex::Regex;
@@ -80,7 +81,7 @@ enum Operator {
     IsSet,
     IsNotSet,
     /// None: the pattern comes from the node and is compiled there.
-    Pattern(Option<Regex>),
+    Pattern(Option<Arc<Regex>>),
     Version(VersionConstraint),
 }
 
@@ -117,7 +118,7 @@ impl Check {
             "is_set" => Operator::IsSet,
             "is_not_set" => Operator::IsNotSet,
             "regexp" => Operator::Pattern(match &right {
-                Target::Literal(text) => Some(pattern::compile(text)?),
+                Target::Literal(text) => Some(pattern::compiled(text)?),
                 _ => None,
             }),
             "version" => Operator::Version(VersionConstraint::parse(&literal("version")?, Dialect::Version)?),
@@ -168,7 +169,7 @@ impl Check {
             Operator::ContainsAll => elements(&right).all(|wanted| elements(&left).any(|has| has == wanted)),
             Operator::ContainsAny => elements(&right).any(|wanted| elements(&left).any(|has| has == wanted)),
             Operator::Pattern(Some(regex)) => regex.is_match(&left),
-            Operator::Pattern(None) => pattern::compile(&right).is_ok_and(|regex| regex.is_match(&left)),
+            Operator::Pattern(None) => pattern::compiled(&right).is_ok_and(|regex| regex.is_match(&left)),
             Operator::Version(constraint) => Version::parse(&left).is_some_and(|version| constraint.matches(&version)),
             Operator::IsSet | Operator::IsNotSet | Operator::NotEqual => false,
         }

@@ -143,7 +143,7 @@ fn textual(operator: &str, left: &Value, right: &Value) -> bool {
     match operator {
         "version" => version(Dialect::Version),
         "semver" => version(Dialect::Semver),
-        "regexp" => pattern::compile(&right).is_ok_and(|regex| regex.is_match(&left)),
+        "regexp" => pattern::compiled(&right).is_ok_and(|regex| regex.is_match(&left)),
         "set_contains" | "set_contains_all" => wanted.all(has),
         "set_contains_any" => wanted.any(has),
         _ => false,

@@ -1,8 +1,11 @@
 //! Regular expressions as Nomad's users write them (RE2's dialect), matched by the `regex` crate.
 //!
 //! The dialects differ in little: Perl classes are ASCII in RE2, brackets do not nest, `{` that starts no repetition is
-//! a plain character, `\Q..\E` quotes, and some escapes and flags do not exist. [`compile`] rewrites the former and
+//! a plain character, `\Q..\E` quotes, and some escapes and flags do not exist. [`compiled`] rewrites the former and
 //! refuses the latter.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use regex::{Regex, RegexBuilder};
 
@@ -12,11 +15,37 @@ const SIZE_LIMIT: usize = 1 << 20;
 /// The largest repetition count.
 const REPEAT_LIMIT: u32 = 1000;
 
-/// Compiles a pattern; it is not anchored.
+/// Compiled patterns that are remembered: compiling one takes longer than a whole evaluation without it.
+const REMEMBERED: usize = 32;
+
+/// Patterns with what they compile to, those used last at the end.
+static KNOWN: Mutex<VecDeque<(String, Arc<Regex>)>> = Mutex::new(VecDeque::new());
+
+/// Compiles a pattern, unless that was done lately; it is not anchored.
 ///
 /// # Errors
 /// What is wrong with the pattern, in one sentence.
-pub fn compile(pattern: &str) -> Result<Regex, String> {
+pub fn compiled(pattern: &str) -> Result<Arc<Regex>, String> {
+    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = {
+        let mut known = lock();
+        let place = known.iter().rposition(|(text, _)| text == pattern);
+        place.and_then(|place| known.remove(place))
+    };
+    let entry = match found {
+        Some(entry) => entry,
+        None => (pattern.to_owned(), Arc::new(compile(pattern)?)),
+    };
+    let regex = entry.1.clone();
+    let mut known = lock();
+    known.push_back(entry);
+    while known.len() > REMEMBERED {
+        known.pop_front();
+    }
+    Ok(regex)
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
     let rewritten = Rewriter { rest: pattern, out: String::new() }.run()?;
     RegexBuilder::new(&rewritten)
         .size_limit(SIZE_LIMIT)
