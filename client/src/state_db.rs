@@ -17,7 +17,7 @@ use crate::ClientError;
 use crate::alloc::lifecycle::AllocRecord;
 
 /// Version of the files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Everything stored of one allocation.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -45,11 +45,10 @@ macro_rules! go_json {
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
                         let mut value = $name::default();
                         while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
-                            $(if key.eq_ignore_ascii_case($json) {
-                                value.$field = map.next_value::<Option<$ty>>()?.unwrap_or_default();
-                                continue;
-                            })*
-                            map.next_value::<serde::de::IgnoredAny>()?;
+                            match $crate::go_json::field_called(&key, $name::FIELDS) {
+                                $($json => value.$field = map.next_value::<Option<$ty>>()?.unwrap_or_default(),)*
+                                _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                            }
                         }
                         Ok(value)
                     }
@@ -60,6 +59,14 @@ macro_rules! go_json {
     };
 }
 pub(crate) use go_json;
+
+/// The one of `fields` that `key` means whatever its case; `key` itself when there is none. Nearly all keys are spelled
+/// as the field is.
+pub(crate) fn field_called<'a>(key: &'a str, fields: &[&'a str]) -> &'a str {
+    let is_field = |field: &&&str| **field == key;
+    let means_field = |field: &&&str| field.eq_ignore_ascii_case(key);
+    fields.iter().find(is_field).or_else(|| fields.iter().find(means_field)).copied().unwrap_or(key)
+}
 
 /// Whether a field marked `omit` is left out of the JSON.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {

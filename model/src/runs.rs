@@ -182,26 +182,14 @@ pub(crate) mod with_jobs {
 
     #[derive(Serialize)]
     struct OfJobRef<'a> {
-        #[serde(serialize_with = "pack")]
         job: &'a Document,
         runs: Vec<RunRef<'a>>,
     }
 
     #[derive(Deserialize)]
     struct OfJob {
-        #[serde(deserialize_with = "unpack")]
         job: Arc<Document>,
         runs: Vec<Run>,
-    }
-
-    /// As bytes within the message: packed once for all nodes.
-    fn pack<S: Serializer>(job: &&Document, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(job.packed().map_err(serde::ser::Error::custom)?)
-    }
-
-    fn unpack<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Document>, D::Error> {
-        let bytes = <&[u8]>::deserialize(deserializer)?;
-        Document::unpack(bytes).map(Arc::new).map_err(serde::de::Error::custom)
     }
 
     pub fn serialize<S: Serializer>(rows: &[AllocWithJob], serializer: S) -> Result<S::Ok, S::Error> {
@@ -266,7 +254,7 @@ mod tests {
         let bytes = rmp_serde::to_vec_named(&reply).unwrap();
         let read: PullAllocsReply = rmp_serde::from_slice(&bytes).unwrap();
         let plain = |reply: &PullAllocsReply| -> Vec<_> {
-            reply.changed.iter().map(|row| (row.alloc.clone(), row.job.id.clone())).collect()
+            reply.changed.iter().map(|row| (row.alloc.clone(), row.job.head().key.clone())).collect()
         };
         assert_eq!(plain(&read), plain(&reply));
         assert!(Arc::ptr_eq(&read.changed[0].job, &read.changed[3].job));

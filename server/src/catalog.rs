@@ -69,8 +69,8 @@ fn instances(state: &State, row: &AllocRow) -> Vec<Instance> {
         return Vec::new();
     };
     // Most allocations of a big cluster offer nothing, and unpacking them all would cost more than the rest.
-    if job.compiled.group(row.task_group()).is_none_or(|group| group.services.is_empty()) {
+    if job.compiled().group(row.task_group()).is_none_or(|group| group.services.is_empty()) {
         return Vec::new();
     }
-    catalog::instances_of(&row.unpack(), &job.compiled, node.address(), &node.datacenter)
+    catalog::instances_of(&row.unpack(), job.compiled(), node.address(), &node.datacenter)
 }

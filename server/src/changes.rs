@@ -152,7 +152,7 @@ pub fn version(state: &State, topic: &Topic) -> Version {
 fn job_version(state: &State, key: &JobKey) -> Version {
     let mut version = Version { index: 0, rows: 0 };
     match state.job(key) {
-        Some(stored) => version.index = stored.document.modify_index.unwrap_or(0),
+        Some(stored) => version.index = stored.head().modify_index,
         None => version.index = state.table_index(Table::Jobs),
     }
     for row in state.alloc_rows_of_job(key) {

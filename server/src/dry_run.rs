@@ -31,7 +31,7 @@ pub(crate) fn run(state: &State, job: Box<Job>, now: Timestamp, seed: Seed) -> D
     let before = state.job(&key);
     let unchanged = Arc::new(Document::from(job.as_ref().clone()));
     let mut copy = state.clone();
-    let op = Op::RegisterJob { job, submission: None, enforce: None, eval_priority: 0 };
+    let op = Op::register(*job);
     let outcome = copy.apply(index + 1, &Command { at: now, seed, op });
     let after = copy.job(&key).map_or(unchanged, |stored| stored.document.clone());
     let eval = match outcome.reply {

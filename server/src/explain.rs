@@ -27,9 +27,9 @@ pub fn of_job(
 ) -> Vec<GroupInspection> {
     let Some(stored) = state.job(key) else { return Vec::new() };
     let table = table_of(state);
-    let groups = stored.compiled.groups.iter().filter(|group| only.is_none_or(|only| only == group.name));
+    let groups = stored.compiled().groups.iter().filter(|group| only.is_none_or(|only| only == group.name));
     with_view(state, key, |view| {
-        let look = |group| inspect(&table, view, &stored.compiled, group, instead_of, node);
+        let look = |group| inspect(&table, view, stored.compiled(), group, instead_of, node);
         groups.map(|group| GroupInspection { group: group.name.clone(), inspection: look(group) }).collect()
     })
 }

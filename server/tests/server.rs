@@ -48,7 +48,7 @@ fn job(id: &str, count: i64) -> Box<Job> {
 }
 
 fn register(id: &str, count: i64) -> Op {
-    Op::RegisterJob { job: job(id, count), submission: None, enforce: None, eval_priority: 0 }
+    Op::register(*job(id, count))
 }
 
 fn node(number: u128) -> Node {
@@ -113,7 +113,7 @@ async fn nothing_is_planned_twice_while_nodes_come() {
     for number in 0..JOBS {
         let mut system = job(&format!("everywhere-{number}"), 1);
         system.r#type = Some("system".to_owned());
-        submit(&server, Op::RegisterJob { job: system, submission: None, enforce: None, eval_priority: 0 }).await;
+        submit(&server, Op::register(*system)).await;
     }
     // Not all at once: rounds are planned while others still come.
     for some in (1..=NODES).collect::<Vec<_>>().chunks(6) {
@@ -357,7 +357,7 @@ async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
     let state = server.state();
     for (id, index) in acknowledged {
         let stored = state.job(&key(&id)).unwrap_or_else(|| panic!("{id} was acknowledged at {index} and is lost"));
-        assert_eq!(stored.document.job_modify_index, Some(index));
+        assert_eq!(stored.head().job_modify_index, index);
     }
     server.shutdown().await;
 }

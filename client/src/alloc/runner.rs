@@ -97,7 +97,7 @@ pub(crate) struct Runner {
 
 /// Begins to run a new allocation.
 pub(crate) fn begin(context: Arc<Context>, source: AllocWithJob, predecessors: BTreeSet<AllocId>) -> RunnerHandle {
-    let job = Arc::new(model::compiled::compile(&source.job));
+    let job = source.job.compiled().clone();
     let kill_timeout = context.config.max_kill_timeout;
     let lifecycle = AllocLifecycle::new(&job, source.alloc.clone(), predecessors, kill_timeout, clock::now());
     spawn(context, source, job, lifecycle, BTreeMap::new(), Vec::new())
@@ -105,7 +105,7 @@ pub(crate) fn begin(context: Arc<Context>, source: AllocWithJob, predecessors: B
 
 /// Goes on with an allocation as it was stored.
 pub(crate) async fn restore(context: Arc<Context>, stored: StoredAlloc) -> RunnerHandle {
-    let job = Arc::new(model::compiled::compile(&stored.source.job));
+    let job = stored.source.job.compiled().clone();
     let alloc = stored.source.alloc.clone();
     let kill_timeout = context.config.max_kill_timeout;
     let (lifecycle, effects) = AllocLifecycle::restore(&job, alloc, stored.record, kill_timeout, clock::now());
@@ -192,7 +192,7 @@ impl Runner {
         match message {
             Message::Input(input) => self.step(input),
             Message::Update(source) => {
-                self.job = Arc::new(model::compiled::compile(&source.job));
+                self.job = source.job.compiled().clone();
                 self.source = *source;
                 let alloc = Box::new(self.source.alloc.clone());
                 self.step(AllocInput::Update { alloc, job: self.job.clone() })

@@ -1,7 +1,6 @@
 //! What the planner thinks of the nodes for one more copy of a group, without deciding anything.
 
 use model::compiled::{CompiledGroup, CompiledJob};
-use model::document::Document;
 use model::id::{AllocId, NodeId, Seed};
 use model::metric::AllocMetric;
 use model::node::NodeStatus;
@@ -64,11 +63,9 @@ pub fn inspect(
 ) -> Inspection {
     let mut overlay = Overlay::new(table);
     let mut usage = Usage::of(table, view);
-    let document = (view.documents)(job.version);
     // Chance decides among equals only, and here nothing is decided.
     let seed = Seed::default();
-    let mut picker =
-        Picker::new(&mut overlay, &mut usage, view, job, group, document.as_deref().map(Document::job), seed);
+    let mut picker = Picker::new(&mut overlay, &mut usage, view, job, group, seed);
     if let Some(alloc) = instead_of {
         picker.release(alloc);
     }

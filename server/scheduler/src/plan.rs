@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use model::allocation::{Allocation, ClientStatus, DesiredStatus, DesiredTransition, Grant, TaskGrant};
 use model::compiled::{CompiledGroup, CompiledJob};
-use model::document::Document;
 use model::evaluation::{EvalStatus, Evaluation, Plan, PlannedStop, Preemption, trigger};
 use model::id::{AllocId, EvalId, Seed};
 use model::metric::AllocMetric;
@@ -201,8 +200,9 @@ impl<'a> Draft<'a> {
             by_version.entry(want.version).or_default().push(want);
         }
         for (version, wants) in by_version {
-            let old = version.and_then(|version| (self.view.old_versions)(version));
-            match old.as_deref().and_then(|old| Some((old, old.group(&group.name)?))) {
+            let old = version.and_then(|version| (self.view.documents)(version));
+            let old = old.as_ref().map(|old| old.compiled().as_ref());
+            match old.and_then(|old| Some((old, old.group(&group.name)?))) {
                 Some((old, group)) => self.place_group(old, group, wants, seed.child(old.version)),
                 None => self.place_group(job, group, wants, seed),
             }
@@ -210,11 +210,9 @@ impl<'a> Draft<'a> {
     }
 
     fn place_group(&mut self, job: &CompiledJob, group: &CompiledGroup, wants: Vec<Want<'a>>, seed: Seed) {
-        let document = (self.view.documents)(job.version);
         let mut overlay = std::mem::replace(&mut self.overlay, Overlay::new(self.table));
         let mut usage = std::mem::take(&mut self.usage);
-        let mut picker =
-            Picker::new(&mut overlay, &mut usage, self.view, job, group, document.as_deref().map(Document::job), seed);
+        let mut picker = Picker::new(&mut overlay, &mut usage, self.view, job, group, seed);
         let mut explained = 0;
         let mut shared: Option<Arc<AllocMetric>> = None;
         let mut failures = 0;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use model::compiled::{CompiledGroup, CompiledJob};
 use model::id::{AllocId, NodeId, Seed};
-use model::job::Job;
 use model::metric::AllocMetric;
 use model::scheduling::SchedulerConfiguration;
 
@@ -200,12 +199,11 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         view: &JobView<'a>,
         job: &'a CompiledJob,
         group: &'a CompiledGroup,
-        document: Option<&Job>,
         seed: Seed,
     ) -> Picker<'a, 'o, 't> {
         let table = overlay.table;
         let rules = Rules::of(job, group);
-        let distinct = Distinct::of(job, group, document);
+        let distinct = Distinct::of(group, || (view.documents)(job.version));
         let system = job.kind.is_system();
         let affinities = if system { None } else { Affinities::of(&group.affinities) };
         let spreads = if system { None } else { Spreads::of(group, table) };

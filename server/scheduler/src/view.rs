@@ -17,9 +17,7 @@ pub struct JobView<'a> {
     pub key: &'a JobKey,
     /// All its allocations of any version, ended ones included.
     pub allocs: Vec<&'a Allocation>,
-    /// A version by its number, when the state still has it.
-    pub old_versions: &'a dyn Fn(u64) -> Option<Arc<CompiledJob>>,
-    /// The document of a version, current or old, when the state still has it.
+    /// A version, current or old, when the state still has it.
     pub documents: &'a dyn Fn(u64) -> Option<Arc<Document>>,
     /// How the planner behaves in this cluster.
     pub config: &'a SchedulerConfiguration,

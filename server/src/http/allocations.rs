@@ -30,7 +30,7 @@ pub(super) fn full(state: &State, alloc: &Allocation) -> Value {
 }
 
 fn with_job<T>(stored: Option<Arc<StoredJob>>, view: impl FnOnce(Option<JobOf<'_>>) -> T) -> T {
-    view(stored.as_ref().map(|job| JobOf { document: &job.document, compiled: &job.compiled }))
+    view(stored.as_ref().map(|job| JobOf::of(job)))
 }
 
 /// `GET /v1/allocations`

@@ -126,7 +126,7 @@ pub(super) async fn allocations(call: Call) -> Answer {
         let placed = state.allocs_of_job(&eval.job).filter(|alloc| alloc.eval_id == id);
         let stubs = placed.map(|alloc| {
             let stored = state.job_of_alloc(&alloc);
-            let job = stored.as_ref().map(|job| JobOf { document: &job.document, compiled: &job.compiled });
+            let job = stored.as_ref().map(|job| JobOf::of(job));
             views::allocation::stub(&alloc, job, false, true)
         });
         Ok((stubs.collect::<Vec<Value>>(), None))

@@ -43,7 +43,7 @@ fn job_index(state: &State, key: &JobKey) -> u64 {
     let Some(stored) = state.job(key) else { return state.table_index(Table::Jobs) };
     let allocs = state.alloc_rows_of_job(key).map(|row| row.modify_index());
     let evals = state.evals_of_job(key).map(|eval| eval.modify_index);
-    allocs.chain(evals).max().unwrap_or(0).max(stored.modify_index())
+    allocs.chain(evals).max().unwrap_or(0).max(stored.head().modify_index)
 }
 
 impl Call {
@@ -107,7 +107,8 @@ fn list_page(state: &State, options: &ReadOptions, with_meta: bool) -> ApiResult
 fn stub(state: &State, key: &JobKey) -> Value {
     let Some(stored) = state.job(key) else { return Value::Null };
     let status = state.job_status(key).map_or("", |status| status.as_str());
-    views::job::stub(&stored.document, status, state.job_summary(key).as_ref().map_or(Value::Null, value_of))
+    let summary = state.job_summary(key).as_ref().map_or(Value::Null, value_of);
+    stored.document.peek(|job| views::job::stub(job, status, summary))
 }
 
 /// `GET /v1/job/:id`
@@ -132,12 +133,12 @@ pub(super) async fn allocations(call: Call) -> Answer {
     let key = call.job_key();
     let index = |state: &State, _: &ReadOptions| state.table_index(Table::Allocs);
     let find = |state: &State, _: &ReadOptions| {
-        let present = state.job(&key).map(|job| job.compiled.create_index);
+        let present = state.job(&key).map(|job| job.head().create_index);
         let wanted =
             state.allocs_of_job(&key).filter(|alloc| all || present.is_none_or(|at| alloc.job_create_index == at));
         let stubs = wanted.map(|alloc| {
             let job = state.job_of_alloc(&alloc);
-            let job = job.as_ref().map(|job| JobOf { document: &job.document, compiled: &job.compiled });
+            let job = job.as_ref().map(|job| JobOf::of(job));
             views::allocation::stub(&alloc, job, false, true)
         });
         Ok((stubs.collect(), None))
@@ -188,7 +189,7 @@ pub(super) async fn versions(call: Call) -> Answer {
         let current = state.job_document(key);
         let documents = stored.iter().enumerate().map(|(age, version)| match &current {
             Some(job) if age == 0 => views::job::document(job),
-            _ => views::job::document(&version.document),
+            _ => version.document.peek(views::job::document),
         });
         let documents: Vec<Value> = documents.collect();
         let jobs: Vec<_> = stored.iter().map(|version| version.document.job()).collect();
@@ -214,9 +215,9 @@ pub(super) async fn submission(call: Call) -> Answer {
         state
             .job_versions(&key)
             .into_iter()
-            .find(|stored| stored.compiled.version == version && stored.submission.is_some())
+            .find(|stored| stored.head().version == version && stored.submission.is_some())
     };
-    let index = |state: &State, _: &ReadOptions| found(state).map_or(0, |stored| stored.compiled.job_modify_index);
+    let index = |state: &State, _: &ReadOptions| found(state).map_or(0, |stored| stored.head().job_modify_index);
     let find = |state: &State, _: &ReadOptions| {
         let stored = found(state).ok_or_else(|| ApiError::not_found("job source not found"))?;
         let mut object = stored.submission.as_deref().map_or(Value::Null, value_of);
@@ -224,7 +225,7 @@ pub(super) async fn submission(call: Call) -> Answer {
             fields.insert("JobID".to_owned(), json!(key.id));
             fields.insert("Namespace".to_owned(), json!(key.namespace));
             fields.insert("Version".to_owned(), json!(version));
-            fields.insert("JobModifyIndex".to_owned(), json!(stored.compiled.job_modify_index));
+            fields.insert("JobModifyIndex".to_owned(), json!(stored.head().job_modify_index));
         }
         Ok(object)
     };
@@ -239,7 +240,7 @@ pub(super) async fn actions(call: Call) -> Answer {
         return Err(ApiError::refused(format!("Unknown job {:?}", key.id)).into());
     };
     let mut rows = Vec::new();
-    for group in stored.document.task_groups.iter().flatten() {
+    for group in stored.document.job().task_groups.iter().flatten() {
         for task in group.tasks.iter().flatten() {
             for action in task.actions.iter().flatten() {
                 let mut row = value_of(action);

@@ -27,7 +27,7 @@ pub(super) async fn plan(call: Call) -> Answer {
     let annotations = &dry_run.plan.eval.annotations;
     let mut diff = Value::Null;
     if request.diff {
-        diff = diff_of(before, Some(&dry_run.after));
+        diff = diff_of(before, Some(dry_run.after.job()));
         annotate(&mut diff, annotations);
     }
     let mut body = json!({

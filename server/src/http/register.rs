@@ -115,11 +115,11 @@ pub(super) async fn register(call: Call) -> Answer {
     if request.preserve_counts || request.preserve_resources {
         let key = JobKey::new(job.namespace.as_deref().unwrap_or_default(), job.id.as_deref().unwrap_or_default());
         if let Some(stored) = call.server.state().job(&key) {
-            preserve(&mut job, &stored.document, &request);
+            stored.document.peek(|stored| preserve(&mut job, stored, &request));
         }
     }
     let op = Op::RegisterJob {
-        job,
+        job: Box::new((*job).into()),
         submission: request.submission,
         enforce: request.enforce_index.then_some(request.job_modify_index),
         eval_priority: request.eval_priority,

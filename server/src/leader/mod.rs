@@ -307,7 +307,7 @@ fn may_come_back(state: &State, id: NodeId) -> bool {
     state.live_allocs_of_node(id).any(|alloc| {
         let job = state.job_of_alloc(&alloc);
         job.is_some_and(|job| {
-            job.compiled.group(&alloc.task_group).is_some_and(|group| group.disconnect.lost_after.is_some())
+            job.compiled().group(&alloc.task_group).is_some_and(|group| group.disconnect.lost_after.is_some())
         })
     })
 }

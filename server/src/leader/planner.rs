@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use model::allocation::{Allocation, Claim};
-use model::compiled::CompiledJob;
 use model::document::Document;
 use model::evaluation::{EvalStatus, Evaluation, Plan};
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
@@ -190,7 +189,7 @@ impl Planner {
             self.overtaken.push(cancelled(eval, "the job is gone"));
             return;
         };
-        let outcome = self.blocked.block(eval.clone(), &job.compiled, &self.table, config.preempts(job.compiled.kind));
+        let outcome = self.blocked.block(eval.clone(), job.compiled(), &self.table, config.preempts(job.head().kind));
         if let Some(replaced) = outcome.replaced.filter(|replaced| replaced.id != eval.id) {
             self.overtaken.push(cancelled(&replaced, &format!("overtaken by evaluation {}", eval.id)));
         }
@@ -302,17 +301,16 @@ pub fn plan_one(table: &NodeTable, state: &State, eval: &Evaluation, now: Timest
 /// Shows one job of the state as the scheduler sees it.
 pub fn with_view<T>(state: &State, key: &JobKey, look: impl FnOnce(&JobView<'_>) -> T) -> T {
     let stored: Option<Arc<StoredJob>> = state.job(key);
-    let create_index = stored.as_ref().map_or(0, |job| job.compiled.create_index);
-    let version = |number: u64| state.job_version(key, create_index, number);
-    let old_versions = |number: u64| -> Option<Arc<CompiledJob>> { version(number).map(|job| job.compiled.clone()) };
-    let documents = |number: u64| -> Option<Arc<Document>> { version(number).map(|job| job.document.clone()) };
+    let create_index = stored.as_ref().map_or(0, |job| job.head().create_index);
+    let documents = |number: u64| -> Option<Arc<Document>> {
+        state.job_version(key, create_index, number).map(|job| job.document.clone())
+    };
     let config = state.scheduling();
     let allocs: Vec<Arc<Allocation>> = state.allocs_of_job(key).collect();
     let view = JobView {
-        job: stored.as_ref().map(|job| job.compiled.as_ref()),
+        job: stored.as_ref().map(|job| job.compiled().as_ref()),
         key,
         allocs: allocs.iter().map(Arc::as_ref).collect(),
-        old_versions: &old_versions,
         documents: &documents,
         config: &config,
         neighbours: &|node| neighbours(state, node),
@@ -332,7 +330,7 @@ fn neighbours(state: &State, node: NodeId) -> Vec<Neighbour> {
         priority: alloc.priority,
         migrate_max_parallel: state
             .job_of_alloc(&alloc)
-            .and_then(|job| job.compiled.group(&alloc.task_group).map(|group| group.migrate_max_parallel))
+            .and_then(|job| job.compiled().group(&alloc.task_group).map(|group| group.migrate_max_parallel))
             .unwrap_or(1),
     })
     .collect()

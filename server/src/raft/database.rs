@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::types::{Batch, Entry, LogId, SnapshotMeta};
 
 /// The layout of the database; another number is refused.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// SQLite below this can lose committed rows of a write-ahead log that is reset while another connection reads it.
 const MIN_SQLITE: i32 = 3_051_003;
 

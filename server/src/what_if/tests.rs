@@ -34,7 +34,7 @@ fn cluster(nodes: u128, copies: i64) -> State {
         imagined.apply(Op::RegisterNode { node: Box::new(node(number)) });
     }
     let job = Box::new(job(copies));
-    imagined.apply(Op::RegisterJob { job, submission: None, enforce: None, eval_priority: 0 });
+    imagined.apply(Op::register(*job));
     imagined.settle();
     imagined.state
 }

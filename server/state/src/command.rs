@@ -2,6 +2,7 @@
 
 use model::allocation::AllocUpdate;
 use model::api::JobSubmission;
+use model::document::Document;
 use model::evaluation::{Evaluation, Plan};
 use model::id::{AllocId, JobKey, NodeId, Seed};
 use model::job::Job;
@@ -45,7 +46,7 @@ pub enum Op {
     /// Stores a job and asks the planner to look at it. Answered by [`crate::Reply::Job`].
     RegisterJob {
         /// The document, canonical and validated.
-        job: Box<Job>,
+        job: Box<Document>,
         /// The text that it came from.
         submission: Option<JobSubmission>,
         /// Refused unless the stored job has this `JobModifyIndex`; 0 means that there is none.
@@ -122,4 +123,11 @@ pub enum Op {
         /// Whether age does not matter.
         force: bool,
     },
+}
+
+impl Op {
+    /// Registers a canonical, valid job without conditions.
+    pub fn register(job: Job) -> Op {
+        Op::RegisterJob { job: Box::new(job.into()), submission: None, enforce: None, eval_priority: 0 }
+    }
 }

@@ -27,13 +27,13 @@ fn rooms(state: &State, found: &mut Vec<String>) {
 /// The current version is among the stored ones, and each is stored under its own name.
 fn jobs(state: &State, found: &mut Vec<String>) {
     for (key, job) in state.jobs() {
-        let stored = state.job_version(key, job.compiled.create_index, job.compiled.version);
-        if job.compiled.key != *key || stored.as_ref() != Some(job) {
-            found.push(format!("job {key}: version {} is not stored", job.compiled.version));
+        let stored = state.job_version(key, job.head().create_index, job.head().version);
+        if job.head().key != *key || stored.as_ref() != Some(job) {
+            found.push(format!("job {key}: version {} is not stored", job.head().version));
         }
     }
     for ((key, create, version), job) in &state.versions {
-        let named = (&job.compiled.key, job.compiled.create_index, job.compiled.version);
+        let named = (&job.head().key, job.head().create_index, job.head().version);
         if named != (key, *create, *version) {
             found.push(format!("job {key}: version {version} is stored under another name"));
         }

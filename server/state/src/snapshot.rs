@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use model::allocation::Allocation;
 use model::api::JobSubmission;
+use model::document::Document;
 use model::evaluation::Evaluation;
 use model::id::{EvalId, JobKey, Seed};
-use model::job::Job;
 use model::node::Node;
 use model::scheduling::SchedulerConfiguration;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::row::StoredJob;
 use crate::state::State;
 
 const FORMAT: &str = "drover-state";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a snapshot could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum SnapshotError {
     Read(#[from] rmp_serde::decode::Error),
     /// The bytes are something else, or of a newer release.
     #[error(
-        "this is {format:?} version {version}, not {FORMAT:?} version 1 to {VERSION}; a newer drover may have written it"
+        "this is {format:?} version {version}, not {FORMAT:?} version {VERSION}; a newer drover may have written it"
     )]
     Format {
         /// The format's name as found.
@@ -67,7 +67,7 @@ enum Row {
     /// A version of a job, and whether it is the current one.
     Job {
         current: bool,
-        document: Box<Job>,
+        document: Box<Document>,
         submission: Option<JobSubmission>,
     },
     Node(Box<Node>),
@@ -86,7 +86,7 @@ enum Row {
 #[derive(Serialize)]
 #[serde(rename = "Row")]
 enum RowRef<'a> {
-    Job { current: bool, document: &'a Job, submission: Option<&'a JobSubmission> },
+    Job { current: bool, document: &'a Document, submission: Option<&'a JobSubmission> },
     Node(&'a Node),
     Alloc(&'a Allocation),
     Eval(&'a Evaluation),
@@ -141,7 +141,7 @@ impl State {
             let current = self
                 .jobs
                 .get(key)
-                .is_some_and(|now| (now.compiled.create_index, now.compiled.version) == (*create, *version));
+                .is_some_and(|now| (now.head().create_index, now.head().version) == (*create, *version));
             write(sink, &RowRef::Job { current, document: &job.document, submission: job.submission.as_deref() })?;
         }
         self.nodes.values().try_for_each(|node| write(sink, &RowRef::Node(node)))?;
@@ -175,7 +175,7 @@ impl State {
     pub fn from_bytes(bytes: &[u8]) -> Result<State, SnapshotError> {
         let mut source = rmp_serde::Deserializer::from_read_ref(bytes);
         let header = Header::deserialize(&mut source)?;
-        if header.format != FORMAT || header.version > VERSION {
+        if header.format != FORMAT || header.version != VERSION {
             return Err(SnapshotError::Format { format: header.format, version: header.version });
         }
         let mut restore = Restore { state: State { index: header.index, ..State::default() }, pools: BTreeMap::new() };
@@ -210,9 +210,9 @@ impl Restore {
         let state = &mut self.state;
         match row {
             Row::Job { current, document, submission } => {
-                let job = Arc::new(StoredJob::new(*document, submission.map(Arc::new)));
-                let key: JobKey = job.compiled.key.clone();
-                let version = (key.clone(), job.compiled.create_index, job.compiled.version);
+                let job = Arc::new(StoredJob { document: Arc::from(document), submission: submission.map(Arc::new) });
+                let key: JobKey = job.head().key.clone();
+                let version = (key.clone(), job.head().create_index, job.head().version);
                 state.versions.insert(version, job.clone());
                 if current {
                     state.jobs.insert(key, job);

@@ -121,7 +121,7 @@ impl State {
     /// The latest versions of a job's present incarnation, newest first; at most [`VERSIONS_KEPT`].
     pub fn job_versions(&self, key: &JobKey) -> Vec<Arc<StoredJob>> {
         let Some(job) = self.jobs.get(key) else { return Vec::new() };
-        let create = job.compiled.create_index;
+        let create = job.head().create_index;
         let range = (key.clone(), create, 0)..=(key.clone(), create, u64::MAX);
         self.versions.range(range).rev().take(VERSIONS_KEPT).map(|(_, job)| job.clone()).collect()
     }

@@ -41,15 +41,15 @@ impl State {
     pub fn job_document(&self, key: &JobKey) -> Option<Job> {
         let job = self.jobs.get(key)?;
         let status = self.status_of(key, job).as_str().to_owned();
-        Some(Job { status: Some(status), ..Job::clone(&job.document) })
+        Some(job.document.peek(|job| Job { status: Some(status), ..job.clone() }))
     }
 
     fn status_of(&self, key: &JobKey, job: &StoredJob) -> JobStatus {
         if self.alloc_rows_of_job(key).any(|row| !row.is_terminal()) {
             return JobStatus::Running;
         }
-        let lasting = job.is_template() || job.compiled.kind == JobKind::System;
-        if lasting && !job.compiled.stopped {
+        let lasting = job.head().is_template || job.head().kind == JobKind::System;
+        if lasting && !job.head().stopped {
             return JobStatus::Running;
         }
         let waiting = self.evals_of_job(key).any(|eval| !eval.status.is_terminal());
@@ -59,16 +59,16 @@ impl State {
     /// Counts of a job's allocations by group. Allocations that were collected are no longer counted.
     pub fn job_summary(&self, key: &JobKey) -> Option<JobSummary> {
         let job = self.jobs.get(key)?;
-        let create_index = job.compiled.create_index;
+        let create_index = job.head().create_index;
         let mut summary = JobSummary {
             job_id: key.id.to_string(),
             namespace: key.namespace.to_string(),
             create_index,
-            modify_index: job.modify_index(),
+            modify_index: job.head().modify_index,
             children: self.children_of(key, job),
             ..JobSummary::default()
         };
-        for group in &job.compiled.groups {
+        for group in &job.compiled().groups {
             summary.summary.insert(group.name.clone(), TaskGroupSummary::default());
         }
         for row in self.alloc_rows_of_job(key).filter(|row| row.job_version().0 == create_index) {
@@ -93,7 +93,7 @@ impl State {
     /// Launched jobs are named `<parent>/...`.
     fn children_of(&self, key: &JobKey, job: &StoredJob) -> JobChildrenSummary {
         let mut children = JobChildrenSummary::default();
-        if !job.is_template() {
+        if !job.head().is_template {
             return children;
         }
         let prefix = format!("{}/", key.id);

@@ -50,8 +50,7 @@ impl Cluster {
     pub fn register(&mut self, body: &Value) -> Result<()> {
         let mut job: Job = serde_json::from_value(body["Job"].clone()).context("a job")?;
         job.canonicalise();
-        let op = Op::RegisterJob { job: Box::new(job), submission: None, enforce: None, eval_priority: 0 };
-        let touched = self.write(op);
+        let touched = self.write(Op::register(job));
         self.planner.absorb(&self.state, &touched);
         Ok(())
     }

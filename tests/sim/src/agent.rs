@@ -217,7 +217,7 @@ impl SimNode {
             if runner.source.alloc.alloc_modify_index == source.alloc.alloc_modify_index {
                 return;
             }
-            runner.job = std::sync::Arc::new(model::compiled::compile(&source.job));
+            runner.job = source.job.compiled().clone();
             runner.source = source;
             let (alloc, job) = (Box::new(runner.source.alloc.clone()), runner.job.clone());
             if !runner.ended {

@@ -72,14 +72,14 @@ pub struct Runner {
 impl Runner {
     /// A new allocation.
     pub fn new(source: AllocWithJob, predecessors: BTreeSet<AllocId>, now: Timestamp) -> Runner {
-        let job = Arc::new(model::compiled::compile(&source.job));
+        let job = source.job.compiled().clone();
         let life = AllocLifecycle::new(&job, source.alloc.clone(), predecessors, MAX_KILL, now);
         Runner::with(source, job, life, BTreeMap::new())
     }
 
     /// One that was stored, and what its lifecycle wants done first.
     pub fn restore(stored: Stored, now: Timestamp) -> (Runner, Vec<client::alloc::lifecycle::AllocEffect>) {
-        let job = Arc::new(model::compiled::compile(&stored.source.job));
+        let job = stored.source.job.compiled().clone();
         let alloc = stored.source.alloc.clone();
         let (life, effects) = AllocLifecycle::restore(&job, alloc, stored.record, MAX_KILL, now);
         let mut runner = Runner::with(stored.source, job, life, stored.handles);

@@ -400,7 +400,7 @@ pub fn node_id(number: usize) -> NodeId {
 /// A command in few words.
 fn summary(op: &Op) -> String {
     match op {
-        Op::RegisterJob { job, .. } => format!("register {}", job.id.as_deref().unwrap_or_default()),
+        Op::RegisterJob { job, .. } => format!("register {}", job.head().key.id),
         Op::DeregisterJob { key, purge, .. } => format!("deregister {key} purge={purge}"),
         Op::RegisterNode { node } => format!("node {} joins", node.name),
         Op::UpdateNodeStatus { id, status, .. } => format!("node {} is {status:?}", { id.0 }),

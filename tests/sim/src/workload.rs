@@ -22,7 +22,7 @@ pub fn next(shared: &mut Shared, state: &State, nodes: usize) -> Result<Option<O
     Ok(match shared.rng.below(20) {
         0..=7 => Some(register(job(shared, number)?)),
         8..=11 => match state.job(&key) {
-            Some(stored) => Some(register(changed(shared, &stored.document))),
+            Some(stored) => Some(register(changed(shared, stored.document.job()))),
             None => Some(register(job(shared, number)?)),
         },
         12 | 13 => Some(Op::DeregisterJob { key, purge: shared.rng.chance(40), eval_priority: 0 }),
@@ -42,7 +42,7 @@ fn eligibility(shared: &mut Shared, nodes: usize, eligibility: Eligibility) -> O
 }
 
 fn register(job: Job) -> Op {
-    Op::RegisterJob { job: Box::new(job), submission: None, enforce: None, eval_priority: 0 }
+    Op::register(job)
 }
 
 /// The same job with another count, another environment (its copies are replaced) or another tag (they are not).

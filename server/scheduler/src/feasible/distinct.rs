@@ -1,9 +1,11 @@
 //! Filters that look at the other copies: `distinct_hosts` and `distinct_property`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use model::compiled::{CompiledGroup, CompiledJob};
-use model::job::{Constraint, Job};
+use model::compiled::CompiledGroup;
+use model::document::Document;
+use model::job::Constraint;
 
 use super::Rejection;
 use super::constraint::Target;
@@ -33,9 +35,9 @@ pub(crate) struct Distinct {
 impl Distinct {
     /// Reads the filters of `group`. The compiled group does not tell the job's constraints from its own; the document
     /// does.
-    pub fn of(_job: &CompiledJob, group: &CompiledGroup, document: Option<&Job>) -> Distinct {
+    pub fn of(group: &CompiledGroup, document: impl Fn() -> Option<Arc<Document>>) -> Distinct {
         let of_job = |constraint: &Constraint| {
-            document.is_some_and(|job| job.constraints.iter().flatten().any(|known| known == constraint))
+            document().is_some_and(|job| job.job().constraints.iter().flatten().any(|known| known == constraint))
         };
         let is_on = |constraint: &&Constraint| {
             constraint.operand == "distinct_hosts"

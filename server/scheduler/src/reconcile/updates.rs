@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::allocation::{Allocation, ClientStatus};
-use model::compiled::{CompiledGroup, CompiledJob, CompiledTask};
+use model::compiled::{CompiledGroup, CompiledJob};
 use model::job::{Job, Task, TaskGroup, unify_numbers};
 use serde_json::Value;
 
@@ -20,46 +20,19 @@ pub(crate) enum Update {
 
 /// Compares the version that `alloc` runs with the current one.
 pub(crate) fn of(view: &JobView<'_>, job: &CompiledJob, group: &CompiledGroup, alloc: &Allocation) -> Update {
-    let same = match ((view.documents)(alloc.job_version), (view.documents)(job.version)) {
-        (Some(old), Some(new)) => match (find(&old, &group.name), find(&new, &group.name)) {
-            (Some(old_group), Some(new_group)) => runs_the_same(&old, old_group, &new, new_group),
+    let versions = ((view.documents)(alloc.job_version), (view.documents)(job.version));
+    let same = match &versions {
+        (Some(old), Some(new)) => match (find(old.job(), &group.name), find(new.job(), &group.name)) {
+            (Some(old_group), Some(new_group)) => runs_the_same(old.job(), old_group, new.job(), new_group),
             _ => false,
         },
-        _ => (view.old_versions)(alloc.job_version)
-            .is_some_and(|old| old.group(&group.name).is_some_and(|old| compiled_runs_the_same(old, group))),
+        _ => false,
     };
     if same { Update::InPlace } else { Update::Destructive }
 }
 
 fn find<'a>(job: &'a Job, group: &str) -> Option<&'a TaskGroup> {
     job.task_groups.iter().flatten().find(|candidate| candidate.name.as_deref() == Some(group))
-}
-
-/// Without documents: what tasks run with is compared as compiled.
-fn compiled_runs_the_same(old: &CompiledGroup, new: &CompiledGroup) -> bool {
-    let essence = |task: &CompiledTask| CompiledTask {
-        kill_timeout: Default::default(),
-        kill_signal: String::new(),
-        shutdown_delay: Default::default(),
-        restart: Default::default(),
-        log_files: 0,
-        log_file_mb: 0,
-        hook: Default::default(),
-        sidecar: false,
-        leader: false,
-        ..task.clone()
-    };
-    let tasks = |group: &CompiledGroup| -> BTreeMap<String, CompiledTask> {
-        group.tasks.iter().map(|task| (task.name.clone(), essence(task))).collect()
-    };
-    old.ports == new.ports
-        && old.network_mode == new.network_mode
-        && old.hostname == new.hostname
-        && old.dns == new.dns
-        && old.disk_mb == new.disk_mb
-        && old.sticky_disk == new.sticky_disk
-        && old.volumes == new.volumes
-        && tasks(old) == tasks(new)
 }
 
 /// Whether a running copy of the old documents is as good as one of the new.

@@ -89,12 +89,10 @@ impl World {
     pub fn plan_for(&mut self, key: &JobKey, triggered_by: &str) -> Plan {
         self.evals += 1;
         let documents = |version: u64| self.versions.get(&(key.clone(), version)).cloned();
-        let old_versions = |version: u64| documents(version).map(|job| Arc::new(compile(&job)));
         let view = JobView {
             job: self.current.get(key),
             key,
             allocs: self.allocs.values().filter(|alloc| alloc.job == *key).collect(),
-            old_versions: &old_versions,
             documents: &documents,
             config: &self.config,
             neighbours: &|node| self.neighbours(node),
@@ -118,7 +116,7 @@ impl World {
     fn neighbours(&self, node: NodeId) -> Vec<Neighbour> {
         let here = self.allocs.values().filter(|alloc| alloc.node_id == node && alloc.is_live());
         let most = |alloc: &Allocation| {
-            let job = self.versions.get(&(alloc.job.clone(), alloc.job_version)).map(|job| compile(job));
+            let job = self.versions.get(&(alloc.job.clone(), alloc.job_version)).map(|job| job.compiled());
             job.and_then(|job| job.group(&alloc.task_group).map(|group| group.migrate_max_parallel)).unwrap_or(1)
         };
         here.map(|alloc| Neighbour {

@@ -166,7 +166,7 @@ impl<'a> Replay<'a> {
             "promote" => self.promote(&key),
             _ if op.contains("healthy") || op == "and again" => {
                 self.report_healthy();
-                let automatic = self.world.versions.values().last().and_then(|job| job.update.clone());
+                let automatic = self.world.versions.values().last().and_then(|job| job.job().update.clone());
                 if automatic.and_then(|update| update.auto_promote) == Some(true) {
                     self.promote(&key);
                 }

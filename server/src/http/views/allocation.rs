@@ -4,6 +4,7 @@ use model::allocation::Allocation;
 use model::compiled::CompiledJob;
 use model::job::Job;
 use serde_json::{Map, Value, json};
+use state::StoredJob;
 
 use super::resources::{self, Group};
 use super::{id_text, omit_empty, task, value_of};
@@ -16,6 +17,10 @@ pub(in crate::http) struct JobOf<'a> {
 }
 
 impl<'a> JobOf<'a> {
+    pub fn of(stored: &'a StoredJob) -> JobOf<'a> {
+        JobOf { document: stored.document.job(), compiled: stored.compiled() }
+    }
+
     fn group(self, name: &str) -> Group<'a> {
         Group::of(self.document, self.compiled.group(name), name)
     }

@@ -78,10 +78,10 @@ fn reason_to_look(state: &State, old: &Allocation, new: &Allocation) -> Option<&
     if (ended || judged) && older_version_runs(state, new) {
         return Some(trigger::DEPLOYMENT_WATCHER);
     }
-    let batch = state.job_of_alloc(new).is_some_and(|job| job.compiled.kind.is_batch());
+    let batch = state.job_of_alloc(new).is_some_and(|job| job.head().kind.is_batch());
     let done_well = batch && new.client_status == ClientStatus::Complete;
     let back = old.client_status == ClientStatus::Unknown && new.client_status != ClientStatus::Unknown;
-    let job_stops = state.jobs.get(&new.job).is_none_or(|job| job.compiled.stopped);
+    let job_stops = state.jobs.get(&new.job).is_none_or(|job| job.head().stopped);
     let lasting_change = (ended && !done_well) || back;
     (wanted && lasting_change && !job_stops).then_some(trigger::ALLOC_FAILURE)
 }
@@ -89,10 +89,10 @@ fn reason_to_look(state: &State, old: &Allocation, new: &Allocation) -> Option<&
 /// Whether a copy of the same job still runs an older version and is to be replaced.
 fn older_version_runs(state: &State, alloc: &Allocation) -> bool {
     let Some(job) = state.jobs.get(&alloc.job) else { return false };
-    let current = (job.compiled.create_index, job.compiled.version);
+    let current = (job.head().create_index, job.head().version);
     let oldest = (alloc.job.clone(), 0, 0)..(alloc.job.clone(), current.0, current.1);
     // Most jobs have one version only: then there is no need to look at each of their allocations.
-    if job.compiled.stopped || state.versions.range(oldest).next().is_none() {
+    if job.head().stopped || state.versions.range(oldest).next().is_none() {
         return false;
     }
     let mut others = state.alloc_rows_of_job(&alloc.job);

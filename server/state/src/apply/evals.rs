@@ -59,11 +59,11 @@ pub(super) fn new(writer: &mut Writer<'_>, job: &StoredJob, cause: Cause<'_>) ->
     let node_modify_index = cause.node.and_then(|id| writer.state.nodes.get(&id)).map_or(0, |node| node.modify_index);
     Evaluation {
         id: writer.new_eval_id(),
-        priority: if cause.priority > 0 { cause.priority } else { job.compiled.priority },
-        kind: job.compiled.kind.as_str().to_owned(),
+        priority: if cause.priority > 0 { cause.priority } else { job.head().priority },
+        kind: job.head().kind.as_str().to_owned(),
         triggered_by: cause.trigger.to_owned(),
-        job: job.compiled.key.clone(),
-        job_modify_index: job.compiled.job_modify_index,
+        job: job.head().key.clone(),
+        job_modify_index: job.head().job_modify_index,
         node_id: cause.node,
         node_modify_index,
         status: EvalStatus::Pending,
@@ -78,7 +78,7 @@ pub(super) fn new(writer: &mut Writer<'_>, job: &StoredJob, cause: Cause<'_>) ->
 /// The one that is found is marked as changed. The planner may be at it right now; then its plan says that it saw an
 /// older state, and applying the plan makes a new evaluation (see [`super::plans`]), so nothing is overlooked.
 pub(super) fn want(writer: &mut Writer<'_>, job: &StoredJob, cause: Cause<'_>) -> EvalId {
-    match waiting(writer, &job.compiled.key) {
+    match waiting(writer, &job.head().key) {
         Some(eval) => {
             let id = eval.id;
             if eval.modify_index != writer.index {

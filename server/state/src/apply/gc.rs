@@ -29,7 +29,7 @@ pub(super) fn collect(writer: &mut Writer<'_>, before: Timestamp, force: bool) -
 /// Whether a job is dead and none of its rows is recent. It is then forgotten whole: a batch job that lost only its
 /// completed allocations would run again.
 fn is_over(state: &State, key: &JobKey, old: &impl Fn(Timestamp) -> bool) -> bool {
-    let submitted = state.jobs.get(key).and_then(|job| job.document.submit_time).unwrap_or(0);
+    let submitted = state.jobs.get(key).map_or(0, |job| job.head().submit_time);
     state.job_status(key) == Some(JobStatus::Dead)
         && old(Timestamp(submitted))
         && state.alloc_rows_of_job(key).all(|row| !row.is_live() && old(row.modify_time()))

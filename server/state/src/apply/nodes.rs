@@ -113,7 +113,7 @@ fn look_at_jobs(writer: &mut Writer<'_>, id: NodeId) -> Reply {
 }
 
 fn wants_every_node(job: &StoredJob) -> bool {
-    matches!(job.compiled.kind, JobKind::System | JobKind::SysBatch) && !job.compiled.stopped && !job.is_template()
+    matches!(job.head().kind, JobKind::System | JobKind::SysBatch) && !job.head().stopped && !job.head().is_template
 }
 
 fn push_event(writer: &Writer<'_>, node: &mut Node, message: &str) {

@@ -186,7 +186,7 @@ impl Batch {
             return *wanted;
         }
         let job = writer.state.jobs.get(&alloc.job);
-        let running = job.is_some_and(|job| !job.compiled.stopped && job.compiled.create_index == create_index);
+        let running = job.is_some_and(|job| !job.head().stopped && job.head().create_index == create_index);
         let wanted = running && writer.state.job_of_alloc(alloc).is_some();
         self.wanted = Some((alloc.job.clone(), create_index, version, wanted));
         wanted

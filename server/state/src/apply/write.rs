@@ -70,9 +70,9 @@ impl<'a> Writer<'a> {
 
     /// Stores the current version of a job.
     pub fn put_job(&mut self, job: Arc<StoredJob>) {
-        let compiled = &job.compiled;
-        let key = compiled.key.clone();
-        self.state.versions.insert((key.clone(), compiled.create_index, compiled.version), job.clone());
+        let head = job.head();
+        let key = head.key.clone();
+        self.state.versions.insert((key.clone(), head.create_index, head.version), job.clone());
         self.state.jobs.insert(key.clone(), job);
         self.touch(Table::Jobs);
         self.touched.jobs.insert(key);
@@ -163,8 +163,8 @@ impl<'a> Writer<'a> {
 
     /// Drops versions of a job that are neither among the latest kept nor run by any allocation.
     pub fn prune_versions(&mut self, key: &JobKey) {
-        let kept: Vec<u64> = self.state.job_versions(key).iter().map(|job| job.compiled.version).collect();
-        let current = self.state.jobs.get(key).map(|job| job.compiled.create_index);
+        let kept: Vec<u64> = self.state.job_versions(key).iter().map(|job| job.head().version).collect();
+        let current = self.state.jobs.get(key).map(|job| job.head().create_index);
         let range = (key.clone(), 0, 0)..=(key.clone(), u64::MAX, u64::MAX);
         let stored: Vec<_> =
             self.state.versions.range(range).map(|((_, create, version), _)| (*create, *version)).collect();

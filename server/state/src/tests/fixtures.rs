@@ -62,10 +62,10 @@ impl World {
         let seed = Seed(0xa110c + u128::from(self.state.index()) + (u128::from(port) << 32) + (node.0 << 64));
         Allocation {
             id: AllocId::derive(seed, count),
-            name: format!("{}.web[0]", job.compiled.name),
-            job: job.compiled.key.clone(),
-            job_create_index: job.compiled.create_index,
-            job_version: job.compiled.version,
+            name: format!("{}.web[0]", job.compiled().name),
+            job: job.head().key.clone(),
+            job_create_index: job.head().create_index,
+            job_version: job.head().version,
             task_group: "web".to_owned(),
             node_id: node,
             grant: grant(100, port),
@@ -99,7 +99,7 @@ pub fn key(job: &str) -> JobKey {
 }
 
 pub fn register(job: Job) -> Op {
-    Op::RegisterJob { job: Box::new(job), submission: None, enforce: None, eval_priority: 0 }
+    Op::register(job)
 }
 
 pub fn service(id: &str, count: i64) -> Job {

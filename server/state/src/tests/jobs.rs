@@ -20,9 +20,9 @@ fn a_new_job_is_version_0_and_waits_for_the_planner() {
     let outcome = world.run(register(service("web", 3)));
     let reply = written(outcome.reply);
     let job = world.state.job(&key("web")).unwrap();
-    let indexes = (job.document.create_index, job.document.modify_index, job.document.job_modify_index);
-    assert_eq!(indexes, (Some(1), Some(1), Some(1)));
-    assert_eq!((job.compiled.version, job.document.submit_time), (0, Some(1_000_000_000)));
+    let indexes = (job.head().create_index, job.head().modify_index, job.head().job_modify_index);
+    assert_eq!(indexes, (1, 1, 1));
+    assert_eq!((job.head().version, job.head().submit_time), (0, 1_000_000_000));
     let eval = world.state.eval(reply.eval_id.unwrap()).unwrap();
     assert_eq!((eval.triggered_by.as_str(), eval.priority, eval.kind.as_str()), (trigger::JOB_REGISTER, 50, "service"));
     assert_eq!((reply.job_modify_index, reply.index, reply.new_version), (1, 1, true));
@@ -42,7 +42,7 @@ fn an_equal_document_makes_an_evaluation_but_no_version() {
     assert_eq!(world.state.job_versions(&key("web")).len(), 1);
     let reply = written(world.run(register(service("web", 4))).reply);
     assert_eq!((reply.new_version, reply.job_modify_index), (true, 3));
-    assert_eq!(world.state.job(&key("web")).unwrap().compiled.version, 1);
+    assert_eq!(world.state.job(&key("web")).unwrap().head().version, 1);
 }
 
 #[test]
@@ -51,17 +51,22 @@ fn old_versions_go_unless_an_allocation_runs_them() {
     for count in 2..12 {
         world.register(service("web", count));
     }
-    let versions: Vec<u64> = world.state.job_versions(&key("web")).iter().map(|job| job.compiled.version).collect();
+    let versions: Vec<u64> = world.state.job_versions(&key("web")).iter().map(|job| job.head().version).collect();
     assert_eq!(versions, [10, 9, 8, 7, 6, 5]);
     assert_eq!(world.state.versions.len(), VERSIONS_KEPT + 1);
     let alloc = world.state.alloc(id).unwrap();
-    assert_eq!(world.state.job_of_alloc(&alloc).unwrap().compiled.version, 0);
+    assert_eq!(world.state.job_of_alloc(&alloc).unwrap().head().version, 0);
 }
 
 #[test]
 fn a_changed_job_is_refused_when_the_index_must_match() {
     let mut world = World::default();
-    let with = |job, enforce| Op::RegisterJob { job: Box::new(job), submission: None, enforce, eval_priority: 0 };
+    let with = |job: model::job::Job, enforce| Op::RegisterJob {
+        job: Box::new(job.into()),
+        submission: None,
+        enforce,
+        eval_priority: 0,
+    };
     let reply = world.run(with(service("web", 1), Some(7))).reply;
     assert_eq!(reply, Reply::Refused(Refusal::EnforceIndex { key: key("web"), expected: 7, actual: 0 }));
     assert_eq!(world.state.jobs().count(), 0);
@@ -80,14 +85,14 @@ fn a_stopped_job_keeps_its_document_and_runs_again_when_registered() {
     let eval = world.state.eval(reply.eval_id.unwrap()).unwrap();
     assert_eq!((eval.triggered_by.as_str(), eval.priority), (trigger::JOB_DEREGISTER, 80));
     let job = world.state.job(&key("web")).unwrap();
-    assert!(job.compiled.stopped);
-    assert_eq!((job.compiled.version, job.compiled.job_modify_index), (1, 2));
+    assert!(job.head().stopped);
+    assert_eq!((job.head().version, job.head().job_modify_index), (1, 2));
     let again = written(world.run(Op::DeregisterJob { key: key("web"), purge: false, eval_priority: 0 }).reply);
     assert!(again.eval_id.is_some() && !again.new_version);
     world.settle();
     assert_eq!(world.state.job_status(&key("web")), Some(JobStatus::Dead));
     world.register(service("web", 1));
-    assert!(!world.state.job(&key("web")).unwrap().compiled.stopped);
+    assert!(!world.state.job(&key("web")).unwrap().head().stopped);
 }
 
 #[test]
@@ -100,8 +105,8 @@ fn a_purged_job_is_gone_but_its_allocations_still_find_their_version() {
     world.register(service("web", 5));
     let alloc = world.state.alloc(id).unwrap();
     let run = world.state.job_of_alloc(&alloc).unwrap();
-    assert_eq!(run.compiled.groups[0].count, 1);
-    assert_eq!(world.state.job(&key("web")).unwrap().compiled.version, 0);
+    assert_eq!(run.compiled().groups[0].count, 1);
+    assert_eq!(world.state.job(&key("web")).unwrap().head().version, 0);
 }
 
 #[test]
@@ -148,7 +153,7 @@ fn a_job_purged_and_registered_within_one_entry_keeps_versions_apart() {
         world.state.apply(5, &command);
         world.log.push((5, command));
     }
-    assert_eq!(world.state.job(&key("web")).unwrap().compiled.groups[0].count, 2);
+    assert_eq!(world.state.job(&key("web")).unwrap().compiled().groups[0].count, 2);
     assert!(world.state.node(NodeId(1)).is_some());
 }
 

@@ -45,8 +45,8 @@ fn careless_plan(state: &State, roll: Roll, serial: u128) -> Option<Plan> {
         plan.placements.push(Allocation {
             id: AllocId(serial << 8 | u128::from(copy)),
             job: eval.job.clone(),
-            job_create_index: job.compiled.create_index,
-            job_version: job.compiled.version,
+            job_create_index: job.head().create_index,
+            job_version: job.head().version,
             task_group: "web".to_owned(),
             node_id: node,
             grant: grant(i64::from(roll.1) * 3, 8000 + u16::from(roll.2 % 4)),
@@ -58,7 +58,7 @@ fn careless_plan(state: &State, roll: Roll, serial: u128) -> Option<Plan> {
     if roll.3 % 4 == 3 {
         let update = state.allocs_of_job(&eval.job).next()?;
         let grown = grant(i64::from(roll.1), 8000 + u16::from(roll.2 % 4));
-        let version = job.compiled.version;
+        let version = job.head().version;
         plan.in_place.push(Allocation { job_version: version, grant: grown, ..(*update).clone() });
     }
     Some(plan)

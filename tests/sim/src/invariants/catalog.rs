@@ -35,7 +35,7 @@ pub(super) fn check_quiet(world: &World) -> Vec<String> {
     for id in world.nodes.iter().flat_map(|node| node.processes.running()) {
         let group = state.alloc(id.alloc).and_then(|alloc| {
             let job = state.job_of_alloc(&alloc)?;
-            job.compiled.group(&alloc.task_group).cloned()
+            job.compiled().group(&alloc.task_group).cloned()
         });
         if group.is_some_and(|group| !group.services.is_empty()) {
             running.insert(id.alloc);

@@ -17,8 +17,8 @@ pub(super) fn check(world: &World) -> Vec<String> {
         found.push(format!("evaluation {} of {} ({}) still waits", eval.id.short(), eval.job, eval.triggered_by));
     }
     for (_, stored) in state.jobs() {
-        for group in &stored.compiled.groups {
-            group_holds(state, &stored.compiled, group, &mut found);
+        for group in &stored.compiled().groups {
+            group_holds(state, stored.compiled(), group, &mut found);
         }
     }
     for alloc in state.allocs().filter(|alloc| alloc.is_live() && !alloc.is_terminal()) {
@@ -140,7 +140,7 @@ fn processes_run(world: &World, state: &State, alloc: &Allocation, found: &mut V
     if alloc.client_status != ClientStatus::Running {
         found.push(format!("{name} on {} is {:?}", { alloc.node_id.0 }, alloc.client_status));
     }
-    let Some(group) = job.compiled.group(&alloc.task_group) else { return };
+    let Some(group) = job.compiled().group(&alloc.task_group) else { return };
     let Some(node) = world.nodes.iter().find(|node| node.node.id == alloc.node_id) else { return };
     for task in group.tasks.iter().filter(|task| task.hook == Hook::Main) {
         if !node.processes.running().any(|id| id.alloc == alloc.id && id.task == task.name) {
