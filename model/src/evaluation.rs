@@ -101,7 +101,7 @@ pub struct Evaluation {
     /// By group: copies not placed.
     pub queued_allocations: BTreeMap<String, u64>,
     /// By group: what the plan did.
-    pub annotations: BTreeMap<String, DesiredUpdates>,
+    pub annotations: BTreeMap<String, Box<DesiredUpdates>>,
     /// The state index that the planner saw.
     pub snapshot_index: u64,
     /// Log index of its creation.

@@ -127,7 +127,7 @@ impl<'a> Draft<'a> {
         for (group, allocs) in groups {
             let changes = reconcile::stop_all(self.table, allocs.into_iter());
             if !changes.stops.is_empty() {
-                self.plan.eval.annotations.insert(group.to_owned(), changes.counts.clone());
+                self.plan.eval.annotations.insert(group.to_owned(), Box::new(changes.counts.clone()));
             }
             self.apply_stops(&changes);
         }
@@ -173,7 +173,7 @@ impl<'a> Draft<'a> {
     pub fn place_groups(&mut self, todo: Todo<'a>) {
         let Some(job) = self.live_job() else { return };
         for (ordinal, (group, changes)) in todo.groups.into_iter().enumerate() {
-            self.plan.eval.annotations.insert(group.name.clone(), changes.counts.clone());
+            self.plan.eval.annotations.insert(group.name.clone(), Box::new(changes.counts.clone()));
             self.plan.eval.queued_allocations.insert(group.name.clone(), 0);
             for alloc in &changes.in_place {
                 self.go_on(alloc, job.version, job.priority);

@@ -148,7 +148,7 @@ pub(super) async fn replay(call: Call) -> Answer {
     let done = done.map_err(|why| ApiError::refused(format!("the replay stopped: {why}")))?;
     let replay = done.map_err(|why| match why {
         HistoryError::Forgotten(_) | HistoryError::TooOld { .. } => ApiError::not_found(why.to_string()),
-        HistoryError::Database(_) | HistoryError::Snapshot(_) => ApiError::refused(why.to_string()),
+        HistoryError::Database(_) => ApiError::refused(why.to_string()),
     })?;
     let view = |plan: &model::evaluation::Plan, hash: &str| {
         let places = plan.placements.iter().map(|alloc| json!({"Name": alloc.name, "NodeName": alloc.node_name}));

@@ -90,7 +90,7 @@ pub(super) fn version_diffs(versions: &[&Job], against: Option<u64>) -> ApiResul
 }
 
 /// Says beside each change what it will cause.
-fn annotate(diff: &mut Value, updates: &BTreeMap<String, DesiredUpdates>) {
+fn annotate(diff: &mut Value, updates: &BTreeMap<String, Box<DesiredUpdates>>) {
     for group in objects(diff, "TaskGroups") {
         let Some(update) = group.get("Name").and_then(Value::as_str).and_then(|name| updates.get(name)) else {
             continue;
@@ -171,7 +171,7 @@ mod tests {
     fn a_change_says_what_it_will_cause() {
         let mut diff = diff_of(Some(&version(0, 3)), Some(&version(1, 5)));
         let update = DesiredUpdates { place: 2, in_place_update: 3, ..DesiredUpdates::default() };
-        annotate(&mut diff, &BTreeMap::from([("oven".to_owned(), update)]));
+        annotate(&mut diff, &BTreeMap::from([("oven".to_owned(), Box::new(update))]));
         let group = &diff["TaskGroups"][0];
         assert_eq!(group["Updates"], json!({"create": 2, "in-place update": 3}));
         assert_eq!(group["Fields"][0]["Annotations"], json!(["forces create"]));

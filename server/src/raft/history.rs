@@ -28,12 +28,9 @@ pub struct Recorded {
 /// Why a decision cannot be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// The log cannot be read.
+    /// The log, or the snapshot that it begins with, cannot be read.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The snapshot that the log begins with cannot be read.
-    #[error(transparent)]
-    Snapshot(#[from] state::SnapshotError),
     /// It is not in the log.
     #[error(
         "no decision on this evaluation is in the log, which reaches back to index {0}: what is older is only in the snapshot"
@@ -52,10 +49,7 @@ pub enum HistoryError {
 /// See [`super::Log::recorded`].
 pub fn recorded(store: &LogStore, eval: EvalId) -> Result<Recorded, HistoryError> {
     let (mut state, first) = match store.read_snapshot()? {
-        Some((record, bytes)) => {
-            let next = record.meta.last_log_id.map_or(0, |id| id.index + 1);
-            (State::from_bytes(&bytes)?, next)
-        }
+        Some((record, state)) => (state, record.meta.last_log_id.map_or(0, |id| id.index + 1)),
         None => (State::default(), 0),
     };
     let oldest = state.index();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{EntryPayload, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
+use state::State;
 
 use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
 use super::snapshot_files::{Paced, SnapshotFiles};
@@ -80,12 +81,12 @@ impl LogStore {
         self.shared.lock().last
     }
 
-    /// The current snapshot with its bytes, if there is one.
-    pub fn read_snapshot(&self) -> Result<Option<(SnapshotRecord, Vec<u8>)>, DatabaseError> {
+    /// The current snapshot with its state, if there is one.
+    pub fn read_snapshot(&self) -> Result<Option<(SnapshotRecord, State)>, DatabaseError> {
         let record = self.shared.lock().snapshot.clone();
         let Some(record) = record else { return Ok(None) };
-        let data = self.files.read(&record)?;
-        Ok(Some((record, data)))
+        let state = self.files.read(&record)?;
+        Ok(Some((record, state)))
     }
 
     /// Whether it is time for a snapshot, said once for each: `every` entries came after the last one, and as many bytes

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 
 pub use database::DatabaseError;
 pub use history::{HistoryError, Recorded};
-pub use state_machine::{Listener, RestoreError};
+pub use state_machine::Listener;
 
 use crate::metrics::Metrics;
 use crate::server::{Committed, ProposeError};
@@ -54,12 +54,9 @@ pub struct LogOptions {
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The database cannot be used.
+    /// The database, or the snapshot beside it, cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The snapshot cannot be read.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
     /// The consensus module refused; its own words.
     #[error("consensus: {0}")]
     Consensus(String),

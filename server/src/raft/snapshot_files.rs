@@ -2,8 +2,10 @@
 //! room in memory, and entries are written meanwhile as fast as ever.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+use state::{SnapshotError, State};
 
 use super::database::{DatabaseError, SnapshotRecord};
 
@@ -58,7 +60,7 @@ impl SnapshotFiles {
     pub fn write(
         &self,
         generation: i64,
-        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), state::SnapshotError>,
+        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), SnapshotError>,
     ) -> Result<u64, DatabaseError> {
         let unfinished = self.database.with_extension(format!("snapshot-{generation}-unfinished"));
         let written = self.write_to(&unfinished, content).and_then(|size| {
@@ -75,7 +77,7 @@ impl SnapshotFiles {
     fn write_to(
         &self,
         path: &Path,
-        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), state::SnapshotError>,
+        content: impl FnOnce(&mut BufWriter<Paced>) -> Result<(), SnapshotError>,
     ) -> Result<u64, DatabaseError> {
         let file = private_file(path).map_err(|cause| failed(path, cause))?;
         let mut sink = BufWriter::with_capacity(BUFFER, Paced { file, unsynced: 0 });
@@ -101,15 +103,15 @@ impl SnapshotFiles {
         File::open(&path).map_err(|cause| failed(&path, cause))
     }
 
-    /// The bytes of a snapshot. Blocks.
+    /// The state in a snapshot. Blocks.
     ///
     /// # Errors
-    /// When the file is not there, cannot be read, or has another size than was written.
-    pub fn read(&self, record: &SnapshotRecord) -> Result<Vec<u8>, DatabaseError> {
-        let path = self.path(record.generation);
-        let data = std::fs::read(&path).map_err(|cause| failed(&path, cause))?;
-        match data.len() as u64 {
-            found if found == record.size => Ok(data),
+    /// When the file is not there, cannot be read, has another size than was written, or holds no state.
+    pub fn read(&self, record: &SnapshotRecord) -> Result<State, DatabaseError> {
+        let file = self.open(record.generation)?;
+        let metadata = file.metadata().map_err(|cause| failed(&self.path(record.generation), cause))?;
+        match metadata.len() {
+            found if found == record.size => Ok(read_state(file)?),
             found => Err(DatabaseError::ShortSnapshot { found, expected: record.size }),
         }
     }
@@ -142,6 +144,14 @@ impl SnapshotFiles {
             }
         }
     }
+}
+
+/// The state in the file of a snapshot, from where it stands on. Blocks.
+///
+/// # Errors
+/// When it cannot be read or holds no state.
+pub fn read_state(file: File) -> Result<State, SnapshotError> {
+    State::read_from(&mut BufReader::with_capacity(BUFFER, file))
 }
 
 fn remove(path: &Path) {

@@ -1,6 +1,6 @@
 //! Committed entries go through `state::apply`; once per round of entries the new state is published and listeners told.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use state::{State, Touched};
 
 use super::database::DatabaseError;
 use super::log_store::LogStore;
+use super::snapshot_files::read_state;
 use super::types::{Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
 
 /// Told of every round of applied commands, after the new state has been published. Must be quick: the log waits.
@@ -37,17 +38,6 @@ pub struct StateMachine {
     listener: Arc<dyn Listener>,
 }
 
-/// Why a state cannot be read back.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// The database refused.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The snapshot is not one.
-    #[error("the snapshot cannot be read: {0}")]
-    Snapshot(#[from] state::SnapshotError),
-}
-
 impl StateMachine {
     /// The state of the newest snapshot in `log`, or an empty one. Entries after it are applied by openraft.
     ///
@@ -57,7 +47,7 @@ impl StateMachine {
         log: LogStore,
         published: Arc<ArcSwap<State>>,
         listener: Arc<dyn Listener>,
-    ) -> Result<StateMachine, RestoreError> {
+    ) -> Result<StateMachine, DatabaseError> {
         let mut machine = StateMachine {
             state: State::default(),
             published,
@@ -66,8 +56,8 @@ impl StateMachine {
             log,
             listener,
         };
-        if let Some((record, data)) = machine.log.read_snapshot()? {
-            machine.replace(State::from_bytes(&data)?, &record.meta);
+        if let Some((record, state)) = machine.log.read_snapshot()? {
+            machine.replace(state, &record.meta);
         }
         Ok(machine)
     }
@@ -153,10 +143,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), StorageError> {
         let unreadable = |cause| StorageIOError::read_snapshot(Some(meta.signature()), cause);
         let mut file = snapshot.into_std().await;
-        let mut data = Vec::new();
-        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut data));
-        read.map_err(|cause| unreadable(AnyError::new(&cause)))?;
-        let state = State::from_bytes(&data).map_err(|cause| unreadable(AnyError::new(&cause)))?;
+        file.seek(SeekFrom::Start(0)).map_err(|cause| unreadable(AnyError::new(&cause)))?;
+        let state = read_state(file).map_err(|cause| unreadable(AnyError::new(&cause)))?;
         save(&self.log, meta.clone(), state.clone()).await?;
         self.replace(state, meta);
         Ok(())

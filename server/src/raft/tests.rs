@@ -1,12 +1,12 @@
 //! openraft's own suite over our store.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use model::time::Timestamp;
 use openraft::testing::{StoreBuilder, Suite};
-use state::{SnapshotError, State, Touched};
+use state::{Op, SnapshotError, State, Touched};
 
 use super::database::SnapshotRecord;
 use super::log_store::LogStore;
@@ -37,18 +37,17 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for OnD
 fn a_snapshot_is_whole_or_refused_and_leftovers_go() {
     let directory = tempfile::tempdir().unwrap();
     let files = SnapshotFiles::beside(&directory.path().join("server.db"));
-    let write = |generation, text: &'static [u8]| {
-        files.write(generation, |sink| sink.write_all(text).map_err(|why| SnapshotError::Sink(why.to_string())))
-    };
+    let mut second = State::new();
+    second.apply(1, &crate::server::command(Op::Gc { before: Timestamp(0), force: false }));
     let record = |generation, size| SnapshotRecord { meta: SnapshotMeta::default(), generation, size };
-    assert_eq!(write(1, b"one").unwrap(), 3);
-    assert_eq!(write(2, b"second").unwrap(), 6);
+    files.write(1, |sink| State::new().write_to(sink)).unwrap();
+    let size = files.write(2, |sink| second.write_to(sink)).unwrap();
     let broken = files.write(3, |_| Err(SnapshotError::Sink("no more room".to_owned())));
     assert!(broken.unwrap_err().to_string().contains("no more room"));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "what failed leaves nothing");
-    assert_eq!(files.read(&record(2, 6)).unwrap(), b"second");
-    let short = files.read(&record(2, 7)).unwrap_err().to_string();
-    assert!(short.contains("6 of 7 bytes"), "{short}");
+    assert_eq!(files.read(&record(2, size)).unwrap(), second);
+    let short = files.read(&record(2, size + 1)).unwrap_err().to_string();
+    assert!(short.contains(&format!("{size} of {} bytes", size + 1)), "{short}");
     std::fs::write(directory.path().join("server.snapshot-9-unfinished"), "").unwrap();
     std::fs::write(directory.path().join("server.db"), "").unwrap();
     files.keep_only(Some(2));

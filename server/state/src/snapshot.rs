@@ -1,11 +1,12 @@
 //! Snapshots: the whole state as a stream of named MessagePack values, and its hash.
 //!
 //! A header names the format and its version; then comes one value per row, tables in a fixed order and rows in key
-//! order, so equal states give equal bytes. Derived tables are not written; they are built again while reading.
+//! order, so equal states give equal bytes. Each value stands behind its length in bytes (32 bits, the highest first), so
+//! that nobody needs the whole of it in memory. Derived tables are not written; they are built again while reading.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use model::allocation::Allocation;
@@ -25,6 +26,8 @@ use crate::state::State;
 
 const FORMAT: &str = "drover-state";
 const VERSION: u32 = 2;
+/// The most bytes of one value: more than a request may bring.
+const MOST: u32 = 256 << 20;
 
 /// Why a snapshot could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub enum SnapshotError {
     /// The sink failed.
     #[error("cannot write the snapshot: {0}")]
     Sink(String),
+    /// The source failed, or ended too early.
+    #[error("cannot read the snapshot: {0}; if it is cut off or damaged, use an older one")]
+    Source(String),
     /// A row cannot be encoded.
     #[error("cannot encode the snapshot: {0}")]
     Write(#[from] rmp_serde::encode::Error),
@@ -173,8 +179,16 @@ impl State {
     /// # Errors
     /// When the bytes are cut off, damaged, inconsistent, or of a newer release.
     pub fn from_bytes(bytes: &[u8]) -> Result<State, SnapshotError> {
-        let mut source = rmp_serde::Deserializer::from_read_ref(bytes);
-        let header = Header::deserialize(&mut source)?;
+        State::read_from(&mut &*bytes)
+    }
+
+    /// Reads what [`State::write_to`] wrote, row by row; `source` should be buffered.
+    ///
+    /// # Errors
+    /// As [`State::from_bytes`], and what `source` answers.
+    pub fn read_from(source: &mut impl Read) -> Result<State, SnapshotError> {
+        let mut bytes = Vec::new();
+        let header: Header = read(source, &mut bytes)?;
         if header.format != FORMAT || header.version != VERSION {
             return Err(SnapshotError::Format { format: header.format, version: header.version });
         }
@@ -182,7 +196,7 @@ impl State {
         for (slot, index) in restore.state.table_indexes.iter_mut().zip(header.table_indexes) {
             *slot = index;
         }
-        while restore.take(Row::deserialize(&mut source)?)? {}
+        while restore.take(read(source, &mut bytes)?)? {}
         Ok(restore.state)
     }
 
@@ -254,5 +268,26 @@ impl Restore {
 /// Through the same encoder as a command of the log: each further one would add its own code for every type.
 fn write(sink: &mut impl Write, value: &impl Serialize) -> Result<(), SnapshotError> {
     let bytes = rmp_serde::to_vec_named(value)?;
-    sink.write_all(&bytes).map_err(|error| SnapshotError::Sink(error.to_string()))
+    let failed = |error: io::Error| SnapshotError::Sink(error.to_string());
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= MOST);
+    let length = length.ok_or_else(|| SnapshotError::Sink(format!("a row of {} bytes is too long", bytes.len())))?;
+    sink.write_all(&length.to_be_bytes()).and_then(|()| sink.write_all(&bytes)).map_err(failed)
+}
+
+/// Reads one value; `bytes` is room that is used again and again.
+fn read<'b, T: Deserialize<'b>>(source: &mut impl Read, bytes: &'b mut Vec<u8>) -> Result<T, SnapshotError> {
+    let failed = |error: io::Error| SnapshotError::Source(error.to_string());
+    let mut length = [0; 4];
+    source.read_exact(&mut length).map_err(failed)?;
+    let length = u32::from_be_bytes(length);
+    if length > MOST {
+        return Err(SnapshotError::Source(format!("it has a row of {length} bytes")));
+    }
+    bytes.clear();
+    // Room for what is there, not for what a damaged length promises.
+    let found = source.take(u64::from(length)).read_to_end(bytes).map_err(failed)?;
+    if found < length as usize {
+        return Err(SnapshotError::Source(format!("it ends within a row of {length} bytes")));
+    }
+    Ok(rmp_serde::from_slice(bytes)?)
 }

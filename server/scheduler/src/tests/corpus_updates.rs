@@ -101,7 +101,9 @@ fn answer(old: &Value, new: &Value) -> Result<String, String> {
     }
     world.register(Job { create_index: Some(1), ..new });
     let plan = world.plan(&key);
-    let sum = |of: fn(&model::evaluation::DesiredUpdates) -> u64| plan.eval.annotations.values().map(of).sum::<u64>();
+    let sum = |of: fn(&model::evaluation::DesiredUpdates) -> u64| {
+        plan.eval.annotations.values().map(|counts| of(counts)).sum::<u64>()
+    };
     let counts = [
         ("destructive", sum(|counts| counts.destructive_update), false),
         ("in-place", sum(|counts| counts.in_place_update), false),
