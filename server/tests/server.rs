@@ -177,6 +177,31 @@ async fn a_job_waits_for_a_node_and_is_placed_when_one_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orderly_end_leaves_little_to_replay() {
+    let directory = tempfile::tempdir().unwrap();
+    let snapshots = || {
+        let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("server.snapshot-")).count()
+    };
+    let server = start(directory.path()).await;
+    submit(&server, register("small", 0)).await;
+    server.shutdown().await;
+    assert_eq!(snapshots(), 0, "a few entries are replayed in no time");
+    let server = start(directory.path()).await;
+    for number in 0..20 {
+        let mut job = job(&format!("large-{number}"), 0);
+        job.meta = Some(BTreeMap::from([("text".to_owned(), "x".repeat(100_000))]));
+        submit(&server, Op::register(*job)).await;
+    }
+    let before = until(&server, "all are planned", |state| state.evals().all(|eval| eval.status.is_terminal())).await;
+    server.shutdown().await;
+    assert_eq!(snapshots(), 1);
+    let server = start(directory.path()).await;
+    assert_eq!(*server.state(), *before);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_finds_the_same_index_and_the_same_rows() {
     let directory = tempfile::tempdir().unwrap();
     let before = {

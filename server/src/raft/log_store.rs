@@ -20,6 +20,10 @@ use super::writer::{Request, Writer};
 
 /// Durable entries kept in memory: those that were just written and are about to be applied.
 const TAIL_ENTRIES: usize = 8;
+/// Bytes of commands whose replay is felt at a start.
+const MUCH_TO_REPLAY: u64 = 1 << 20;
+/// Bytes that are written at an end without anybody losing patience.
+const LITTLE_TO_WRITE: u64 = 64 << 20;
 /// The most bytes that one read brings into memory.
 const READ_BYTES: usize = 8 << 20;
 
@@ -99,6 +103,16 @@ impl LogStore {
         };
         let entries = shared.last.map_or(0, |id| id.index.saturating_sub(index));
         let wants = !shared.asked && entries >= every && shared.fresh >= size;
+        shared.asked |= wants;
+        wants
+    }
+
+    /// Whether a snapshot before the end makes the next start faster than it makes this end slower: there is much to
+    /// replay, and little to write.
+    pub fn wants_last_snapshot(&self) -> bool {
+        let mut shared = self.shared.lock();
+        let size = shared.snapshot.as_ref().map_or(0, |record| record.size);
+        let wants = !shared.asked && shared.fresh >= MUCH_TO_REPLAY && size + shared.fresh <= LITTLE_TO_WRITE;
         shared.asked |= wants;
         wants
     }
