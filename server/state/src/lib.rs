@@ -12,6 +12,7 @@ mod amounts;
 mod apply;
 mod command;
 mod fits;
+mod framed;
 pub mod invariant;
 mod on_node;
 #[cfg(feature = "planted-bugs")]

@@ -1,8 +1,7 @@
-//! Snapshots: the whole state as a stream of named MessagePack values, and its hash.
+//! Snapshots: the whole state as a stream of values (see [`crate::framed`]), and its hash.
 //!
 //! A header names the format and its version; then comes one value per row, tables in a fixed order and rows in key
-//! order, so equal states give equal bytes. Each value stands behind its length in bytes (32 bits, the highest first), so
-//! that nobody needs the whole of it in memory. Derived tables are not written; they are built again while reading.
+//! order, so equal states give equal bytes. Derived tables are not written; they are built again while reading.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,14 +19,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::alloc_row::Pool;
+use crate::framed::{read, read_all, write};
 use crate::reply::Reply;
 use crate::row::StoredJob;
 use crate::state::State;
 
 const FORMAT: &str = "drover-state";
 const VERSION: u32 = 2;
-/// The most bytes of one value: more than a request may bring.
-const MOST: u32 = 256 << 20;
 
 /// Why a snapshot could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -187,17 +185,20 @@ impl State {
     /// # Errors
     /// As [`State::from_bytes`], and what `source` answers.
     pub fn read_from(source: &mut impl Read) -> Result<State, SnapshotError> {
-        let mut bytes = Vec::new();
-        let header: Header = read(source, &mut bytes)?;
+        let header: Header = read(source)?;
         if header.format != FORMAT || header.version != VERSION {
             return Err(SnapshotError::Format { format: header.format, version: header.version });
         }
-        let mut restore = Restore { state: State { index: header.index, ..State::default() }, pools: BTreeMap::new() };
+        let state = State { index: header.index, ..State::default() };
+        let mut restore = Restore { state, pools: BTreeMap::new(), is_whole: false };
         for (slot, index) in restore.state.table_indexes.iter_mut().zip(header.table_indexes) {
             *slot = index;
         }
-        while restore.take(read(source, &mut bytes)?)? {}
-        Ok(restore.state)
+        read_all(source, |row| restore.take(row))?;
+        match restore.is_whole {
+            true => Ok(restore.state),
+            false => Err(SnapshotError::Source("its last row is missing".to_owned())),
+        }
     }
 
     /// The hash of the state.
@@ -216,11 +217,12 @@ struct Restore {
     state: State,
     /// What rows shared, by evaluation: allocations of one plan share it again.
     pools: BTreeMap<EvalId, Pool>,
+    /// Whether the last row has come.
+    is_whole: bool,
 }
 
 impl Restore {
-    /// Takes one row; false after the last.
-    fn take(&mut self, row: Row) -> Result<bool, SnapshotError> {
+    fn take(&mut self, row: Row) -> Result<(), SnapshotError> {
         let state = &mut self.state;
         match row {
             Row::Job { current, document, submission } => {
@@ -245,9 +247,9 @@ impl Restore {
                 state.seen.insert(seed, Arc::new(reply));
                 state.seen_order.push_back(seed);
             }
-            Row::End => return Ok(false),
+            Row::End => self.is_whole = true,
         }
-        Ok(true)
+        Ok(())
     }
 
     fn take_alloc(&mut self, alloc: Allocation) -> Result<(), SnapshotError> {
@@ -263,31 +265,4 @@ impl Restore {
         state.store_alloc(alloc, pool);
         Ok(())
     }
-}
-
-/// Through the same encoder as a command of the log: each further one would add its own code for every type.
-fn write(sink: &mut impl Write, value: &impl Serialize) -> Result<(), SnapshotError> {
-    let bytes = rmp_serde::to_vec_named(value)?;
-    let failed = |error: io::Error| SnapshotError::Sink(error.to_string());
-    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= MOST);
-    let length = length.ok_or_else(|| SnapshotError::Sink(format!("a row of {} bytes is too long", bytes.len())))?;
-    sink.write_all(&length.to_be_bytes()).and_then(|()| sink.write_all(&bytes)).map_err(failed)
-}
-
-/// Reads one value; `bytes` is room that is used again and again.
-fn read<'b, T: Deserialize<'b>>(source: &mut impl Read, bytes: &'b mut Vec<u8>) -> Result<T, SnapshotError> {
-    let failed = |error: io::Error| SnapshotError::Source(error.to_string());
-    let mut length = [0; 4];
-    source.read_exact(&mut length).map_err(failed)?;
-    let length = u32::from_be_bytes(length);
-    if length > MOST {
-        return Err(SnapshotError::Source(format!("it has a row of {length} bytes")));
-    }
-    bytes.clear();
-    // Room for what is there, not for what a damaged length promises.
-    let found = source.take(u64::from(length)).read_to_end(bytes).map_err(failed)?;
-    if found < length as usize {
-        return Err(SnapshotError::Source(format!("it ends within a row of {length} bytes")));
-    }
-    Ok(rmp_serde::from_slice(bytes)?)
 }
