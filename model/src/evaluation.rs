@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::allocation::Allocation;
-use crate::go_json::go_json;
+use crate::go_json::{go_json, is_default};
 use crate::id::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 use crate::metric::AllocMetric;
 use crate::time::Timestamp;
@@ -65,6 +65,7 @@ pub mod trigger {
 
 /// One evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Evaluation {
     /// Its id.
     pub id: EvalId,
@@ -77,36 +78,51 @@ pub struct Evaluation {
     /// The job to look at.
     pub job: JobKey,
     /// The job's modify index when this was made.
+    #[serde(skip_serializing_if = "is_default")]
     pub job_modify_index: u64,
     /// The node that caused it, if any.
+    #[serde(skip_serializing_if = "is_default")]
     pub node_id: Option<NodeId>,
     /// The node's modify index then.
+    #[serde(skip_serializing_if = "is_default")]
     pub node_modify_index: u64,
     /// The deployment it belongs to.
+    #[serde(skip_serializing_if = "is_default")]
     pub deployment_id: Option<DeploymentId>,
     /// Where it is in its life.
     pub status: EvalStatus,
     /// Why, in words.
+    #[serde(skip_serializing_if = "is_default")]
     pub status_description: String,
     /// Not planned before this time.
+    #[serde(skip_serializing_if = "is_default")]
     pub wait_until: Option<Timestamp>,
     /// The follow-up of this one.
+    #[serde(skip_serializing_if = "is_default")]
     pub next_eval: Option<EvalId>,
     /// The one this follows.
+    #[serde(skip_serializing_if = "is_default")]
     pub previous_eval: Option<EvalId>,
     /// The blocked one that waits for what this could not place.
+    #[serde(skip_serializing_if = "is_default")]
     pub blocked_eval: Option<EvalId>,
     /// By group: why copies could not be placed.
+    #[serde(skip_serializing_if = "is_default")]
     pub failed_tg_allocs: BTreeMap<String, Arc<AllocMetric>>,
     /// By group: copies not placed.
+    #[serde(skip_serializing_if = "is_default")]
     pub queued_allocations: BTreeMap<String, u64>,
     /// By group: what the plan did.
+    #[serde(skip_serializing_if = "is_default")]
     pub annotations: BTreeMap<String, Box<DesiredUpdates>>,
     /// The state index that the planner saw.
+    #[serde(skip_serializing_if = "is_default")]
     pub snapshot_index: u64,
     /// Log index of its creation.
+    #[serde(skip_serializing_if = "is_default")]
     pub create_index: u64,
     /// Log index of its last change.
+    #[serde(skip_serializing_if = "is_default")]
     pub modify_index: u64,
     /// When it was created.
     pub create_time: Timestamp,

@@ -2,7 +2,7 @@
 //!
 //! Reading: key case does not matter, unknown keys are ignored, `null` stands for the default. Writing: every field,
 //! unset options as `null`; a field marked `omit` is left out while it holds its default. The same impls serve the
-//! log's named MessagePack.
+//! log's named MessagePack, which only they read: there every field is left out while it holds its default.
 
 /// Defines structs with their JSON names; see the module's text for the rules.
 macro_rules! go_json {
@@ -12,25 +12,42 @@ macro_rules! go_json {
     (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($read:tt)*]
         $(#[$fmeta:meta])* omit $field:ident : $ty:ty = $json:literal, $($rest:tt)*) => {
         $crate::go_json::go_json!(@fields [$($meta)*] $name
-            [$($decl)* $(#[$fmeta])* #[serde(rename = $json, skip_serializing_if = "crate::go_json::is_default")] pub $field: $ty,]
-            [$($read)* $field : $ty = $json,]
+            [$($decl)* $(#[$fmeta])* pub $field: $ty,]
+            [$($read)* $field : $ty = $json, omit true,]
             $($rest)*);
     };
     (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($read:tt)*]
         $(#[$fmeta:meta])* $field:ident : $ty:ty = $json:literal, $($rest:tt)*) => {
         $crate::go_json::go_json!(@fields [$($meta)*] $name
-            [$($decl)* $(#[$fmeta])* #[serde(rename = $json)] pub $field: $ty,]
-            [$($read)* $field : $ty = $json,]
+            [$($decl)* $(#[$fmeta])* pub $field: $ty,]
+            [$($read)* $field : $ty = $json, omit false,]
             $($rest)*);
     };
-    (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($field:ident : $ty:ty = $json:literal,)*]) => {
+    (@fields [$($meta:tt)*] $name:ident [$($decl:tt)*] [$($field:ident : $ty:ty = $json:literal, omit $omit:literal,)*]) => {
         $($meta)*
-        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $name { $($decl)* }
 
         impl $name {
             /// The JSON names of the fields, in declaration order.
             pub const FIELDS: &'static [&'static str] = &[$($json),*];
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeStruct as _;
+                #[allow(unused_variables, reason = "a struct may have no fields")]
+                let terse = !serializer.is_human_readable();
+                let count = 0 $(+ usize::from(!((terse || $omit) && $crate::go_json::is_default(&self.$field))))*;
+                #[allow(unused_mut, reason = "a struct may have no fields")]
+                let mut fields = serializer.serialize_struct(stringify!($name), count)?;
+                $(if (terse || $omit) && $crate::go_json::is_default(&self.$field) {
+                    fields.skip_field($json)?;
+                } else {
+                    fields.serialize_field($json, &self.$field)?;
+                })*
+                fields.end()
+            }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {

@@ -1,32 +1,77 @@
 //! Evaluations that wait for room: which of them a change of one node can help.
+//!
+//! They are kept by what they ask for, so that a node which gains room is looked at once for each kind of ask that is
+//! small enough, however many wait. It wakes, by priority and age, as many as its room has space for. What those leave,
+//! because they went elsewhere, is offered to the others once they were planned ([`BlockedEvals::offer_again`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::compiled::{CompiledGroup, CompiledJob};
 use model::evaluation::{EvalStatus, Evaluation};
-use model::id::{EvalId, JobKey, NodeId};
+use model::id::{EvalId, JobKey, NodeId, Seed};
+use model::scheduling::Algorithm;
 
 use crate::NodeTable;
 use crate::feasible::Rules;
+use crate::memo::Signature;
 use crate::overlay::{Ask, Overlay};
 use crate::preempt;
 
-/// A blocked evaluation with the groups that wait.
+/// Names a shape: its CPU in MHz, so that those too large for a node are passed over, and a number.
+type ShapeKey = (i64, u64);
+
+/// What some of those who wait ask for.
+#[derive(Clone, Debug)]
+struct Shape {
+    signature: Signature,
+    /// A job that asks for it, with the one group that does.
+    job: CompiledJob,
+    members: BTreeSet<Turn>,
+}
+
+/// The order in which those who wait are served.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    inverse_priority: i64,
+    create_index: u64,
+    id: EvalId,
+    job: JobKey,
+}
+
+/// A blocked evaluation.
 #[derive(Clone, Debug)]
 struct Waiting {
     eval: Evaluation,
-    /// The job with only the groups that wait; what they ask for is read from it.
-    job: CompiledJob,
-    /// Whether less important allocations may have to make way for it.
-    preempts: bool,
+    /// The shapes of its groups that wait, and how many copies of each.
+    wants: Vec<(ShapeKey, u64)>,
+    /// The highest priority of allocations that may have to make way for it; none when none may.
+    preempts_up_to: Option<i64>,
 }
 
-/// Blocked evaluations with what they ask for, at most one of a job.
+impl Waiting {
+    fn turn(&self) -> Turn {
+        let Evaluation { priority, create_index, id, job, .. } = &self.eval;
+        Turn { inverse_priority: -priority, create_index: *create_index, id: *id, job: job.clone() }
+    }
+
+    fn wants(&self, shape: ShapeKey) -> u64 {
+        self.wants.iter().filter(|(key, _)| *key == shape).map(|(_, copies)| copies).sum()
+    }
+}
+
+/// Blocked evaluations, at most one of a job.
 #[derive(Clone, Debug, Default)]
 pub struct BlockedEvals {
     by_job: BTreeMap<JobKey, Waiting>,
+    by_id: BTreeMap<EvalId, JobKey>,
+    shapes: BTreeMap<ShapeKey, Shape>,
+    shapes_made: u64,
+    /// How many may take room from others.
+    preempting: usize,
     /// Index of the last change of each node, for changes between the making of a plan and its blocking.
     changed: BTreeMap<NodeId, u64>,
+    /// Nodes that have woken somebody, who perhaps does not use them.
+    offered: BTreeSet<NodeId>,
     /// Changes up to this index are not known.
     since: u64,
 }
@@ -56,19 +101,25 @@ impl BlockedEvals {
     /// take room from less important ones.
     pub fn block(&mut self, eval: Evaluation, job: &CompiledJob, table: &NodeTable, preempts: bool) -> Blocked {
         let replaced = match self.by_job.get(&eval.job) {
-            Some(known) if known.eval.id == eval.id => None,
+            Some(known) if known.eval.id == eval.id => {
+                self.take(&eval.job);
+                None
+            }
             _ => self.job_changed(&eval.job),
         };
-        let waits = |group: &&CompiledGroup| eval.queued_allocations.get(&group.name).is_some_and(|count| *count > 0);
-        let groups = job.groups.iter().filter(waits).cloned().collect();
-        let waiting = Waiting { job: CompiledJob { groups, ..job.clone() }, preempts, eval };
-        let unknown = waiting.eval.snapshot_index < self.since;
-        let late = self.changed.iter().filter(|(_, index)| **index > waiting.eval.snapshot_index);
-        if unknown || late.map(|(node, _)| *node).any(|node| waiting.is_helped_by(table, node)) {
-            self.by_job.remove(&waiting.eval.job);
-            return Blocked { woken: Some(wake(waiting.eval)), replaced };
+        let copies = |group: &CompiledGroup| eval.queued_allocations.get(&group.name).copied().unwrap_or(0);
+        let groups = job.groups.iter().filter(|group| copies(group) > 0);
+        let wants: Vec<(ShapeKey, u64)> = groups.map(|group| (self.shape_of(job, group), copies(group))).collect();
+        let preempts_up_to = preempts.then(|| preempt::highest_priority(job));
+        let waiting = Waiting { eval, wants, preempts_up_to };
+        let key = waiting.eval.job.clone();
+        let seen = waiting.eval.snapshot_index;
+        self.put(waiting);
+        let late = self.changed.iter().filter(|(_, index)| **index > seen);
+        if seen < self.since || late.map(|(node, _)| *node).any(|node| self.is_helped_by(&key, table, node)) {
+            let woken = self.take(&key).map(|waiting| wake(waiting.eval));
+            return Blocked { woken, replaced };
         }
-        self.by_job.insert(waiting.eval.job.clone(), waiting);
         Blocked { woken: None, replaced }
     }
 
@@ -80,32 +131,137 @@ impl BlockedEvals {
             return Vec::new();
         }
         self.changed.insert(node, index);
-        let helped = self.by_job.iter().filter(|(_, waiting)| waiting.is_helped_by(table, node));
-        let helped: Vec<JobKey> = helped.map(|(key, _)| key.clone()).collect();
-        let woken = helped.iter().filter_map(|key| self.by_job.remove(key));
-        let mut woken: Vec<Evaluation> = woken.map(|waiting| wake(waiting.eval)).collect();
-        woken.sort_by_key(|eval| (-eval.priority, eval.create_index, eval.id));
-        woken
+        self.offer(table, node)
+    }
+
+    /// The evaluations that were woken have been planned: what they left of the nodes that woke them is for others.
+    pub fn offer_again(&mut self, table: &NodeTable) -> Vec<Evaluation> {
+        let nodes = std::mem::take(&mut self.offered);
+        nodes.into_iter().flat_map(|node| self.offer(table, node)).collect()
+    }
+
+    /// Wakes those for whom the node has room, one after the other, as if each took its part.
+    fn offer(&mut self, table: &NodeTable, node: NodeId) -> Vec<Evaluation> {
+        let Some(slot) = table.slot(node).filter(|slot| table.info(*slot).schedulable) else { return Vec::new() };
+        let index = self.changed.get(&node).copied().unwrap_or(0);
+        let mut overlay = Overlay::new(table);
+        let mut turns: BTreeSet<(Turn, ShapeKey)> = BTreeSet::new();
+        for (key, shape) in self.shapes_up_to(&overlay, slot) {
+            if let Some(first) = shape.members.first().filter(|_| shape.admits(table, slot)) {
+                turns.insert((first.clone(), *key));
+            }
+        }
+        let mut helped = Vec::new();
+        while let Some((turn, key)) = turns.pop_first() {
+            let (Some(shape), Some(waiting)) = (self.shapes.get(&key), self.by_job.get(&turn.job)) else { continue };
+            let ask = shape.ask();
+            // Who has looked at the node since it changed knows why it does not help.
+            let knows = waiting.eval.snapshot_index >= index;
+            let copies = if knows { 0 } else { waiting.wants(key) };
+            let mut fits = (0..copies).take_while(|_| overlay.place(slot, &ask, &[], Seed::default()).is_some());
+            let is_helped = fits.next().is_some();
+            fits.for_each(drop);
+            let takes = !knows && waiting.preempts_up_to.is_some_and(|highest| overlay.may_fit(slot, &ask, highest));
+            if is_helped || takes {
+                helped.push(turn.clone());
+            } else if !knows && self.preempting == 0 {
+                // What does not fit for one fits for nobody who asks for the same.
+                continue;
+            }
+            let behind = (std::ops::Bound::Excluded(&turn), std::ops::Bound::Unbounded);
+            if let Some(next) = shape.members.range(behind).next() {
+                turns.insert((next.clone(), key));
+            }
+        }
+        if !helped.is_empty() {
+            self.offered.insert(node);
+        }
+        helped.sort();
+        helped.iter().filter_map(|turn| self.take(&turn.job)).map(|waiting| wake(waiting.eval)).collect()
+    }
+
+    /// Shapes that are not too large for the node.
+    fn shapes_up_to(&self, overlay: &Overlay<'_>, slot: usize) -> impl Iterator<Item = (&ShapeKey, &Shape)> {
+        let most = match self.preempting {
+            0 => overlay.room_in_the_end(slot).cpu,
+            _ => overlay.table.capacity(slot).cpu,
+        };
+        self.shapes.range(..=(most, u64::MAX))
+    }
+
+    /// Whether a copy of one of the groups that wait could go to the node. Other copies of the job are not looked at, so
+    /// it may say yes too often, never no too often.
+    fn is_helped_by(&self, job: &JobKey, table: &NodeTable, node: NodeId) -> bool {
+        let Some(slot) = table.slot(node).filter(|slot| table.info(*slot).schedulable) else { return false };
+        let Some(waiting) = self.by_job.get(job) else { return false };
+        let overlay = Overlay::new(table);
+        waiting.wants.iter().filter_map(|(key, _)| self.shapes.get(key)).any(|shape| {
+            // The cheap question first: rules have patterns to compile.
+            let ask = shape.ask();
+            let takes = waiting.preempts_up_to.is_some_and(|highest| overlay.may_fit(slot, &ask, highest));
+            (takes || overlay.fit(slot, &ask).is_ok()) && shape.admits(table, slot)
+        })
+    }
+
+    /// The shape of a group; a new one when nobody waits for the like.
+    fn shape_of(&mut self, job: &CompiledJob, group: &CompiledGroup) -> ShapeKey {
+        let signature = Signature::of(job, group, Algorithm::default());
+        let mut known = self.shapes.range((group.cpu(), 0)..=(group.cpu(), u64::MAX));
+        if let Some((key, _)) = known.find(|(_, shape)| shape.signature == signature) {
+            return *key;
+        }
+        self.shapes_made += 1;
+        let key = (group.cpu(), self.shapes_made);
+        let job = CompiledJob { groups: vec![group.clone()], ..job.clone() };
+        self.shapes.insert(key, Shape { signature, job, members: BTreeSet::new() });
+        key
+    }
+
+    fn put(&mut self, waiting: Waiting) {
+        for (key, _) in &waiting.wants {
+            if let Some(shape) = self.shapes.get_mut(key) {
+                shape.members.insert(waiting.turn());
+            }
+        }
+        self.preempting += usize::from(waiting.preempts_up_to.is_some());
+        self.by_id.insert(waiting.eval.id, waiting.eval.job.clone());
+        self.by_job.insert(waiting.eval.job.clone(), waiting);
+    }
+
+    fn take(&mut self, job: &JobKey) -> Option<Waiting> {
+        let waiting = self.by_job.remove(job)?;
+        self.by_id.remove(&waiting.eval.id);
+        self.preempting -= usize::from(waiting.preempts_up_to.is_some());
+        for (key, _) in &waiting.wants {
+            if let Some(shape) = self.shapes.get_mut(key) {
+                shape.members.remove(&waiting.turn());
+                if shape.members.is_empty() {
+                    self.shapes.remove(key);
+                }
+            }
+        }
+        Some(waiting)
     }
 
     /// The job was registered again, stopped or purged: its blocked evaluation, as cancelled, is no longer kept.
     pub fn job_changed(&mut self, job: &JobKey) -> Option<Evaluation> {
-        let eval = self.by_job.remove(job)?.eval;
+        let eval = self.take(job)?.eval;
         let status_description = "overtaken by a newer evaluation of the job".to_owned();
         Some(Evaluation { status: EvalStatus::Cancelled, status_description, ..eval })
     }
 
     /// The rules have changed: all of them as pending, the highest priority first. They are no longer kept.
     pub fn take_all(&mut self) -> Vec<Evaluation> {
-        let all = std::mem::take(&mut self.by_job);
-        let mut woken: Vec<Evaluation> = all.into_values().map(|waiting| wake(waiting.eval)).collect();
-        woken.sort_by_key(|eval| (-eval.priority, eval.create_index, eval.id));
-        woken
+        let mut turns: Vec<Turn> = self.by_job.values().map(Waiting::turn).collect();
+        turns.sort();
+        turns.iter().filter_map(|turn| self.take(&turn.job)).map(|waiting| wake(waiting.eval)).collect()
     }
 
     /// Takes an evaluation out, for example because it was garbage collected.
     pub fn remove(&mut self, id: EvalId) {
-        self.by_job.retain(|_, waiting| waiting.eval.id != id);
+        if let Some(job) = self.by_id.get(&id).cloned() {
+            self.take(&job);
+        }
     }
 
     /// Number of blocked evaluations.
@@ -123,20 +279,13 @@ fn wake(eval: Evaluation) -> Evaluation {
     Evaluation { status: EvalStatus::Pending, ..eval }
 }
 
-impl Waiting {
-    /// Whether a copy of one of the groups could go to the node. Other copies of the job are not looked at, so it may
-    /// say yes too often, never no too often.
-    fn is_helped_by(&self, table: &NodeTable, node: NodeId) -> bool {
-        let Some(slot) = table.slot(node) else { return false };
-        let info = table.info(slot);
-        let overlay = Overlay::new(table);
-        info.schedulable
-            && self.job.groups.iter().any(|group| {
-                // The cheap question first: rules have patterns to compile.
-                let ask = Ask::of(group);
-                let highest = preempt::highest_priority(&self.job);
-                let fits = overlay.fit(slot, &ask).is_ok() || (self.preempts && overlay.may_fit(slot, &ask, highest));
-                fits && Rules::of(&self.job, group).admit(info)
-            })
+impl Shape {
+    fn ask(&self) -> Ask<'_> {
+        Ask::of(&self.job.groups[0])
+    }
+
+    /// Whether the node itself may run a copy.
+    fn admits(&self, table: &NodeTable, slot: usize) -> bool {
+        Rules::of(&self.job, &self.job.groups[0]).admit(table.info(slot))
     }
 }

@@ -205,7 +205,14 @@ impl Planner {
         let mut changes = 0;
         self.paused = state.scheduling().pause_eval_broker;
         while !self.paused && round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
-            let Some(eval) = self.queue.dequeue(now) else { break };
+            let Some(eval) = self.queue.dequeue(now) else {
+                let others = self.blocked.offer_again(&self.table);
+                if others.is_empty() {
+                    break;
+                }
+                others.into_iter().for_each(|eval| self.queue.enqueue(eval));
+                continue;
+            };
             let plan = plan_safely(&self.table, state, &eval, now, plan_seed(seed, round.plans.len()));
             if let Some(blocked) = self.blocked.job_changed(&eval.job).filter(|blocked| blocked.id != eval.id) {
                 self.overtaken.push(cancelled(&blocked, &format!("overtaken by evaluation {}", eval.id)));

@@ -1,5 +1,6 @@
 //! The planner as a whole, on small clusters.
 
+mod blocked;
 mod build;
 mod corpus_constraints;
 mod corpus_scores;
