@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::feasible::Rejection;
 use crate::overlay::Shortage;
-use crate::score::Parts;
 use crate::select::{Picker, State};
 use crate::table::Room;
+use crate::tally::{Counts, Tally};
 
 /// How many of the best nodes are listed.
 const LISTED: usize = 5;
@@ -18,44 +18,27 @@ const LISTED: usize = 5;
 /// How many sentences of help are given.
 const SENTENCES: usize = 4;
 
-type Counts<K> = BTreeMap<K, u64>;
-
 /// The explanation of the next placement of `picker`, over all nodes or over one.
 pub(crate) fn metric(picker: &Picker<'_, '_, '_>, only: Option<usize>) -> AllocMetric {
     let table = picker.overlay.table;
     let mut metric = AllocMetric { node_pool: picker.job.node_pool.clone(), ..AllocMetric::default() };
-    let mut tally = Tally::default();
-    let mut fits = Vec::new();
     let (in_pool, available) = picker.surroundings();
     (metric.nodes_in_pool, metric.nodes_available) = (in_pool, available.clone());
-    let mut note = |slot: usize, state: &State| match state {
-        State::Apart => {}
-        State::Rejected(rejection) => tally.reject(picker, slot, rejection),
-        State::Short(shortage) => tally.exhaust(&table.info(slot).class, shortage),
-        State::Fit(parts) => {
-            let parts = picker.with_spread(slot, parts);
-            fits.push((parts.norm(), slot, parts));
-        }
+    let (tally, best) = match only {
+        Some(slot) => (of_one(picker, slot), vec![slot]),
+        None => (picker.states.tally().clone(), picker.best_few(LISTED)),
     };
-    match only {
-        Some(slot) => note(slot, picker.states.get(slot)),
-        None => picker.states.iter().enumerate().for_each(|(slot, state)| note(slot, state)),
-    }
-    tally.name_reasons(picker);
     metric.nodes_filtered = tally.filtered;
     metric.nodes_exhausted = tally.exhausted;
-    metric.nodes_evaluated = tally.filtered + tally.exhausted + fits.len() as u64;
-    let order =
-        |left: &(f64, usize, Parts), right: &(f64, usize, Parts)| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1));
-    if fits.len() > LISTED {
-        fits.select_nth_unstable_by(LISTED, order);
-        fits.truncate(LISTED);
-    }
-    fits.sort_by(order);
-    let scores = fits.iter().map(|(norm, slot, parts)| NodeScoreMeta {
-        node_id: table.info(*slot).id,
+    metric.nodes_evaluated = tally.filtered + tally.exhausted + tally.fits;
+    let fits = best.into_iter().filter_map(|slot| match picker.states.get(slot) {
+        State::Fit(parts) => Some((slot, picker.with_spread(slot, parts))),
+        _ => None,
+    });
+    let scores = fits.map(|(slot, parts)| NodeScoreMeta {
+        node_id: table.info(slot).id,
         scores: parts.named(picker.job.kind.is_system()),
-        norm_score: *norm,
+        norm_score: parts.norm(),
     });
     metric.score_meta_data = Some(scores.collect::<Vec<_>>()).filter(|scores| !scores.is_empty());
     if metric.score_meta_data.is_none() {
@@ -64,57 +47,42 @@ pub(crate) fn metric(picker: &Picker<'_, '_, '_>, only: Option<usize>) -> AllocM
     }
     let some = |counts: Counts<String>| Some(counts).filter(|counts| !counts.is_empty());
     metric.dimension_exhausted = some(tally.dimensions.iter().map(|(short, count)| (short.key(), *count)).collect());
-    metric.constraint_filtered = some(tally.reasons);
+    metric.constraint_filtered = some(reasons(picker, only, &tally));
     metric.class_filtered = some(tally.classes_filtered);
     metric.class_exhausted = some(tally.classes_exhausted);
     metric
 }
 
-#[derive(Default)]
-struct Tally {
-    filtered: u64,
-    exhausted: u64,
-    reasons: Counts<String>,
-    dimensions: Counts<Shortage>,
-    rejections: Counts<Rejection>,
-    classes_filtered: Counts<String>,
-    classes_exhausted: Counts<String>,
+/// The counts of a single node.
+fn of_one(picker: &Picker<'_, '_, '_>, slot: usize) -> Tally {
+    let mut tally = Tally::default();
+    tally.add(&picker.overlay.table.info(slot).class, picker.states.get(slot));
+    tally
 }
 
-impl Tally {
-    fn reject(&mut self, picker: &Picker<'_, '_, '_>, slot: usize, rejection: &Rejection) {
-        let table = picker.overlay.table;
-        if let Rejection::DistinctProperty(position) = rejection {
-            // Its reason depends on the node.
-            let key = picker.distinct.key(*position, table, slot, &picker.property_counts);
-            *self.reasons.entry(key).or_insert(0) += 1;
-        }
-        self.filtered += 1;
-        *self.rejections.entry(rejection.clone()).or_insert(0) += 1;
-        count_class(&mut self.classes_filtered, &table.info(slot).class);
-    }
-
-    /// Puts the reasons into words, each once.
-    fn name_reasons(&mut self, picker: &Picker<'_, '_, '_>) {
-        let named = self.rejections.iter().filter_map(|(rejection, count)| Some((reason(picker, rejection)?, *count)));
-        for (reason, count) in named {
-            *self.reasons.entry(reason).or_insert(0) += count;
+/// Why nodes were rejected, in words, each once.
+fn reasons(picker: &Picker<'_, '_, '_>, only: Option<usize>, tally: &Tally) -> Counts<String> {
+    let mut reasons = Counts::new();
+    let mut note = |reason: String, count: u64| *reasons.entry(reason).or_insert(0) += count;
+    for (rejection, count) in &tally.rejections {
+        match rejection {
+            Rejection::DistinctProperty(position) => {
+                // Its words depend on the node.
+                let key = |slot| picker.distinct.key(*position, picker.overlay.table, slot, &picker.property_counts);
+                let states = picker.states.iter().enumerate();
+                let rejected = states.filter(|(_, state)| matches!(state, State::Rejected(this) if this == rejection));
+                let slots = rejected.map(|(slot, _)| slot).filter(|slot| only.is_none_or(|only| only == *slot));
+                slots.for_each(|slot| note(key(slot), 1));
+            }
+            _ => note(reason(picker, rejection), *count),
         }
     }
-
-    fn exhaust(&mut self, class: &str, shortage: &Shortage) {
-        self.exhausted += 1;
-        match self.dimensions.get_mut(shortage) {
-            Some(count) => *count += 1,
-            None => drop(self.dimensions.insert(shortage.clone(), 1)),
-        }
-        count_class(&mut self.classes_exhausted, class);
-    }
+    reasons
 }
 
-/// The words under which a rejection is counted; none for those that depend on the node.
-fn reason(picker: &Picker<'_, '_, '_>, rejection: &Rejection) -> Option<String> {
-    Some(match rejection {
+/// The words under which a rejection is counted.
+fn reason(picker: &Picker<'_, '_, '_>, rejection: &Rejection) -> String {
+    match rejection {
         Rejection::Constraint(position) => picker.rules.rules[*position].text.clone(),
         Rejection::Driver => "missing drivers".to_owned(),
         Rejection::Device => "missing devices".to_owned(),
@@ -126,13 +94,7 @@ fn reason(picker: &Picker<'_, '_, '_>, rejection: &Rejection) -> Option<String> 
         }
         Rejection::Volume => "missing compatible host volumes".to_owned(),
         Rejection::DistinctHosts => "distinct_hosts".to_owned(),
-        Rejection::DistinctProperty(_) => return None,
-    })
-}
-
-fn count_class(counts: &mut Counts<String>, class: &str) {
-    if !class.is_empty() {
-        *counts.entry(class.to_owned()).or_insert(0) += 1;
+        Rejection::DistinctProperty(_) => "distinct_property".to_owned(),
     }
 }
 

@@ -21,6 +21,7 @@ mod score;
 mod select;
 mod system;
 mod table;
+mod tally;
 mod tournament;
 mod usage;
 mod view;

@@ -15,6 +15,7 @@ use model::scheduling::Algorithm;
 use crate::feasible::Rules;
 use crate::select::State;
 use crate::table::NodeTable;
+use crate::tally::Tally;
 use crate::tournament::Tournament;
 
 /// Nodes times shapes that are remembered at most.
@@ -70,6 +71,8 @@ pub(crate) struct Findings {
     pub states: Vec<State>,
     /// Over the states, all nodes in one cell.
     pub tournament: Tournament,
+    /// Over the states.
+    pub tally: Tally,
     /// Ready nodes of the job's pool and datacenters.
     pub in_pool: u64,
     /// The same by datacenter.
@@ -82,12 +85,17 @@ impl Findings {
         let states: Vec<State> = (0..table.len()).map(look).collect();
         let mut tournament = Tournament::new(table.len(), 1, |_| 0);
         tournament.fill(|slot| states[slot].key());
-        let mut findings = Findings { states, tournament, in_pool: 0, available: BTreeMap::new() };
+        let mut findings =
+            Findings { states, tournament, tally: Tally::default(), in_pool: 0, available: BTreeMap::new() };
         findings.count(table, rules);
         findings
     }
 
     fn count(&mut self, table: &NodeTable, rules: &Rules<'_>) {
+        self.tally = Tally::default();
+        for (info, state) in table.infos().iter().zip(&self.states) {
+            self.tally.add(&info.class, state);
+        }
         let concerned = table.infos().iter().filter(|node| node.schedulable && rules.concerns(node));
         (self.in_pool, self.available) = (0, BTreeMap::new());
         for node in concerned {
@@ -101,9 +109,14 @@ impl Findings {
 
     fn refresh(&mut self, table: &NodeTable, rules: &Rules<'_>, seen: u64, look: impl Fn(usize) -> State) {
         for slot in table.changed_since(seen) {
-            self.states[slot] = look(slot);
-            self.tournament.set(slot, self.states[slot].key());
+            let new = look(slot);
+            let old = std::mem::replace(&mut self.states[slot], new);
+            let (new, class) = (&self.states[slot], &table.info(slot).class);
+            self.tournament.set(slot, new.key());
+            self.tally.remove(class, &old);
+            self.tally.add(class, new);
         }
+        // Then what a node counted as before is not known.
         if table.infos_changed_since(seen) {
             self.count(table, rules);
         }

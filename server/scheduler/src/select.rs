@@ -18,6 +18,7 @@ use crate::score::affinity::Affinities;
 use crate::score::spread::Spreads;
 use crate::score::{Parts, anti_affinity, fit};
 use crate::table::{NodeTable, Room};
+use crate::tally::Tally;
 use crate::tournament::{Key, Tournament};
 use crate::usage::Usage;
 use crate::view::{JobView, Neighbour};
@@ -64,6 +65,8 @@ pub(crate) struct Pick {
 /// What is known of every node: what was found before any copy was placed, and what has changed since.
 pub(crate) struct States {
     found: Arc<Findings>,
+    /// Of all of them as they are now.
+    tally: Tally,
     changed: BTreeMap<usize, State>,
     /// In place of both, when every copy changes every node.
     all: Option<Vec<State>>,
@@ -88,7 +91,19 @@ impl States {
         })
     }
 
-    fn put(&mut self, slot: usize, state: State) -> State {
+    /// How many there are of each kind.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn put(&mut self, slot: usize, class: &str, state: State) -> State {
+        self.tally.add(class, &state);
+        let old = self.replace(slot, state);
+        self.tally.remove(class, &old);
+        old
+    }
+
+    fn replace(&mut self, slot: usize, state: State) -> State {
         if let Some(all) = &mut self.all {
             return std::mem::replace(&mut all[slot], state);
         }
@@ -231,7 +246,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             ask,
             distinct,
             property_counts: Vec::new(),
-            states: States { found, changed: BTreeMap::new(), all },
+            states: States { tally: found.tally.clone(), found, changed: BTreeMap::new(), all },
             affinities,
             cells,
             tournament,
@@ -460,7 +475,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
 
     fn set_state(&mut self, slot: usize, state: State) -> State {
         self.tournament.set(slot, state.key());
-        self.states.put(slot, state)
+        self.states.put(slot, &self.overlay.table.info(slot).class, state)
     }
 
     fn set_penalty(&mut self, slots: &[usize], penalty: f64) {
@@ -483,7 +498,15 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         {
             return Some(slot);
         }
-        let spread = |cell: usize| self.cells.as_ref().map_or(0.0, |c| c.spreads.score_of(&c.values[cell]));
-        self.tournament.best(self.start, spread)
+        self.tournament.best(self.start, |cell| self.spread_of(cell))
+    }
+
+    /// The best nodes, of equal ones the first.
+    pub fn best_few(&self, most: usize) -> Vec<usize> {
+        self.tournament.best_few(most, |cell| self.spread_of(cell))
+    }
+
+    fn spread_of(&self, cell: usize) -> f64 {
+        self.cells.as_ref().map_or(0.0, |cells| cells.spreads.score_of(&cells.values[cell]))
     }
 }

@@ -144,6 +144,39 @@ impl Tournament {
         best.map(|(_, slot)| slot)
     }
 
+    /// The `most` best nodes, the best first, of equal ones the first.
+    pub fn best_few(&self, most: usize, spread_of: impl Fn(usize) -> f64) -> Vec<usize> {
+        let mut few: Vec<(f64, usize)> = Vec::with_capacity(most + 1);
+        let is_before =
+            |left: (f64, usize), right: (f64, usize)| left.0 > right.0 || (left.0 == right.0 && left.1 < right.1);
+        for (cell, blocks) in self.field.cells.windows(2).enumerate() {
+            let spread = spread_of(cell);
+            for division in &self.divisions {
+                let score = |sum: f64| Key { sum, terms: division.terms }.mean(spread);
+                for block in blocks[0]..blocks[1] {
+                    let top = division.maxima[block];
+                    let hopeless = few.len() == most && few.last().is_some_and(|last| score(top) < last.0);
+                    if top == f64::NEG_INFINITY || hopeless {
+                        continue;
+                    }
+                    for position in block * BLOCK..(block + 1) * BLOCK {
+                        let sum = division.keys[position];
+                        let Some(slot) = self.field.slots[position].filter(|_| sum != f64::NEG_INFINITY) else {
+                            continue;
+                        };
+                        let one = (score(sum), slot as usize);
+                        let place = few.partition_point(|other| is_before(*other, one));
+                        if place < most {
+                            few.insert(place, one);
+                            few.truncate(most);
+                        }
+                    }
+                }
+            }
+        }
+        few.into_iter().map(|(_, slot)| slot).collect()
+    }
+
     /// The first node from `start` on whose key is `top`, else the first of all.
     fn first_with(&self, division: &Division, blocks: std::ops::Range<usize>, top: f64, start: usize) -> Option<usize> {
         let mut first = None;
@@ -205,6 +238,17 @@ mod tests {
         best.map(|(_, slot)| slot)
     }
 
+    /// Sorts every node.
+    fn best_by_hand(most: usize, keys: &[Option<Key>], cells: &[usize], spread: &[f64]) -> Vec<usize> {
+        let score = |slot: usize| {
+            let (key, boost) = (keys[slot]?, spread[cells[slot]]);
+            Some((key.sum + boost) / (f64::from(key.terms) + f64::from(u8::from(boost != 0.0))))
+        };
+        let mut all: Vec<(f64, usize)> = (0..keys.len()).filter_map(|slot| Some((score(slot)?, slot))).collect();
+        all.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+        all.into_iter().map(|(_, slot)| slot).take(most).collect()
+    }
+
     proptest! {
         #[test]
         fn the_best_is_found_after_any_changes(
@@ -227,6 +271,8 @@ mod tests {
                 tournament.set(slot, keys[slot]);
                 let found = tournament.best(start, |cell| spread[cell]);
                 prop_assert_eq!(found, by_hand(&keys, &cells, &spread, start));
+                let few = tournament.best_few(5, |cell| spread[cell]);
+                prop_assert_eq!(few, best_by_hand(5, &keys, &cells, &spread));
             }
         }
     }
