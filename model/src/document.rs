@@ -7,12 +7,13 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use serde::de::Error as _;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::compiled::{CompiledJob, JobKind, compile};
 use crate::id::JobKey;
 use crate::job::Job;
-use crate::wire::{UnpackError, Wire};
+use crate::wire::{PackError, UnpackError, Wire};
 
 /// What is asked of many jobs at a time, and what the state notes about each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Head {
     pub is_template: bool,
     /// Whether a user stopped it.
     pub stopped: bool,
+    /// Whether it was submitted under a tag, which the stored one does not keep.
+    pub is_tagged: bool,
     /// Version of the document.
     pub version: u64,
     /// Log index of the job's creation.
@@ -48,6 +51,7 @@ impl Head {
             priority: job.priority.unwrap_or(50),
             is_template: job.periodic.is_some() || (job.parameterized_job.is_some() && !job.dispatched),
             stopped: job.stop.unwrap_or(false),
+            is_tagged: job.version_tag.is_some(),
             version: job.version.unwrap_or(0),
             create_index: job.create_index.unwrap_or(0),
             modify_index: job.modify_index.unwrap_or(0),
@@ -58,8 +62,8 @@ impl Head {
 
     /// Writes the notes into a job as it was submitted.
     fn complete(&self, job: &mut Job) {
-        if self.stopped {
-            job.stop = Some(true);
+        if self.stopped || job.stop.is_some() {
+            job.stop = Some(self.stopped);
         }
         job.version = Some(self.version);
         job.create_index = Some(self.create_index);
@@ -132,20 +136,26 @@ impl Document {
         self.compiled.get_or_init(|| Arc::new(self.peek(compile)))
     }
 
-    /// The same job with other notes.
+    /// The same job with other notes; what `head` says of the job itself must stay true.
     pub fn with_head(&self, head: Head) -> Document {
-        Document::of_parts(head, self.packed().clone())
+        // What came through the log has been packed.
+        Document::of_parts(head, self.packed().cloned().unwrap_or_default())
     }
 
     fn of_parts(head: Head, packed: Arc<[u8]>) -> Document {
         Document { head, form: Form::Packed { packed, job: OnceLock::new() }, compiled: OnceLock::new() }
     }
 
-    fn packed(&self) -> &Arc<[u8]> {
+    fn packed(&self) -> Result<&Arc<[u8]>, PackError> {
         match &self.form {
-            Form::Packed { packed, .. } => packed,
-            // Nothing that a job holds lacks a packed form.
-            Form::Job { job, packed } => packed.get_or_init(|| job.pack().unwrap_or_default().into()),
+            Form::Packed { packed, .. } => Ok(packed),
+            Form::Job { job, packed } => match packed.get() {
+                Some(packed) => Ok(packed),
+                None => {
+                    let bytes = job.pack()?;
+                    Ok(packed.get_or_init(|| bytes.into()))
+                }
+            },
         }
     }
 
@@ -178,7 +188,7 @@ impl Default for Document {
 
 impl PartialEq for Document {
     fn eq(&self, other: &Document) -> bool {
-        self.head == other.head && self.packed() == other.packed()
+        self.head == other.head && self.packed().ok() == other.packed().ok()
     }
 }
 
@@ -205,7 +215,7 @@ impl Serialize for Bytes<'_> {
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let packed = self.packed();
+        let packed = self.packed().map_err(S::Error::custom)?;
         let stored = Stored { head: Cow::Borrowed(&self.head), job: Bytes(packed), sum: crc32fast::hash(packed) };
         stored.serialize(serializer)
     }
@@ -265,7 +275,7 @@ mod tests {
     fn damage_is_found_when_it_is_read() {
         let document = Document::from(job());
         let whole = rmp_serde::to_vec_named(&document).unwrap();
-        let (packed, mut bytes) = (document.packed().clone(), whole.clone());
+        let (packed, mut bytes) = (document.packed().unwrap().clone(), whole.clone());
         let place = whole.windows(packed.len()).position(|window| *window == *packed).unwrap();
         bytes[place + packed.len() / 2] ^= 1;
         let refused = rmp_serde::from_slice::<Document>(&bytes).unwrap_err().to_string();

@@ -202,6 +202,25 @@ async fn an_orderly_end_leaves_little_to_replay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_replayed_once_is_not_replayed_again_and_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(directory.path()).await;
+    let mut job = job("large", 0);
+    job.meta = Some(BTreeMap::from([("text".to_owned(), "x".repeat(2_000_000))]));
+    submit(&server, Op::register(*job)).await;
+    // As after a crash: nothing is tidied up.
+    let image = tempfile::tempdir().unwrap();
+    for file in ["server.db", "server.db-wal"] {
+        std::fs::copy(directory.path().join(file), image.path().join(file)).unwrap();
+    }
+    server.shutdown().await;
+    let server = start(image.path()).await;
+    server.shutdown().await;
+    let mut names = std::fs::read_dir(image.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.any(|name| name.to_string_lossy().starts_with("server.snapshot-")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_finds_the_same_index_and_the_same_rows() {
     let directory = tempfile::tempdir().unwrap();
     let before = {

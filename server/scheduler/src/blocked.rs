@@ -1,8 +1,9 @@
 //! Evaluations that wait for room: which of them a change of one node can help.
 //!
 //! They are kept by what they ask for, so that a node which gains room is looked at once for each kind of ask that is
-//! small enough, however many wait. It wakes, by priority and age, as many as its room has space for. What those leave,
-//! because they went elsewhere, is offered to the others once they were planned ([`BlockedEvals::offer_again`]).
+//! small enough, however many wait. (Those that may take room from others are each looked at.) It wakes, by priority and
+//! age, as many as its room has space for. What those leave, because they went elsewhere, is offered to the others as soon
+//! as they were planned ([`BlockedEvals::offer_again`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +18,15 @@ use crate::memo::Signature;
 use crate::overlay::{Ask, Overlay};
 use crate::preempt;
 
-/// Names a shape: its CPU in MHz, so that those too large for a node are passed over, and a number.
-type ShapeKey = (i64, u64);
+/// Names a shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ShapeKey {
+    /// CPU in MHz: those too large for a node are passed over.
+    cpu: i64,
+    /// Different for most that differ.
+    print: u64,
+    number: u64,
+}
 
 /// What some of those who wait ask for.
 #[derive(Clone, Debug)]
@@ -27,6 +35,8 @@ struct Shape {
     /// A job that asks for it, with the one group that does.
     job: CompiledJob,
     members: BTreeSet<Turn>,
+    /// How many of them may take room from others.
+    preempting: usize,
 }
 
 /// The order in which those who wait are served.
@@ -66,12 +76,14 @@ pub struct BlockedEvals {
     by_id: BTreeMap<EvalId, JobKey>,
     shapes: BTreeMap<ShapeKey, Shape>,
     shapes_made: u64,
-    /// How many may take room from others.
-    preempting: usize,
+    /// Shapes of which some may take room from others.
+    preempting: BTreeSet<ShapeKey>,
     /// Index of the last change of each node, for changes between the making of a plan and its blocking.
     changed: BTreeMap<NodeId, u64>,
     /// Nodes that have woken somebody, who perhaps does not use them.
     offered: BTreeSet<NodeId>,
+    /// Those who were woken and are not planned yet.
+    awake: BTreeSet<EvalId>,
     /// Changes up to this index are not known.
     since: u64,
 }
@@ -134,7 +146,18 @@ impl BlockedEvals {
         self.offer(table, node)
     }
 
-    /// The evaluations that were woken have been planned: what they left of the nodes that woke them is for others.
+    /// An evaluation was planned, or will not be.
+    pub fn planned(&mut self, id: EvalId) {
+        self.awake.remove(&id);
+    }
+
+    /// Whether all who were woken have been planned, and left room perhaps: others have waited longer for it than those
+    /// in the queue.
+    pub fn has_more_to_offer(&self) -> bool {
+        self.awake.is_empty() && !self.offered.is_empty()
+    }
+
+    /// Offers what those who were woken have left of the nodes that woke them. As [`BlockedEvals::node_changed`].
     pub fn offer_again(&mut self, table: &NodeTable) -> Vec<Evaluation> {
         let nodes = std::mem::take(&mut self.offered);
         nodes.into_iter().flat_map(|node| self.offer(table, node)).collect()
@@ -146,8 +169,10 @@ impl BlockedEvals {
         let index = self.changed.get(&node).copied().unwrap_or(0);
         let mut overlay = Overlay::new(table);
         let mut turns: BTreeSet<(Turn, ShapeKey)> = BTreeSet::new();
-        for (key, shape) in self.shapes_up_to(&overlay, slot) {
-            if let Some(first) = shape.members.first().filter(|_| shape.admits(table, slot)) {
+        for (key, shape) in self.shapes_for(&overlay, slot) {
+            // The cheap question first: rules have patterns to compile.
+            let may_fit = shape.preempting > 0 || overlay.fit(slot, &shape.ask()).is_ok();
+            if let Some(first) = shape.members.first().filter(|_| may_fit && shape.admits(table, slot)) {
                 turns.insert((first.clone(), *key));
             }
         }
@@ -164,7 +189,7 @@ impl BlockedEvals {
             let takes = !knows && waiting.preempts_up_to.is_some_and(|highest| overlay.may_fit(slot, &ask, highest));
             if is_helped || takes {
                 helped.push(turn.clone());
-            } else if !knows && self.preempting == 0 {
+            } else if !knows && shape.preempting == 0 {
                 // What does not fit for one fits for nobody who asks for the same.
                 continue;
             }
@@ -176,21 +201,21 @@ impl BlockedEvals {
         if !helped.is_empty() {
             self.offered.insert(node);
         }
+        self.awake.extend(helped.iter().map(|turn| turn.id));
         helped.sort();
         helped.iter().filter_map(|turn| self.take(&turn.job)).map(|waiting| wake(waiting.eval)).collect()
     }
 
     /// Shapes that are not too large for the node.
-    fn shapes_up_to(&self, overlay: &Overlay<'_>, slot: usize) -> impl Iterator<Item = (&ShapeKey, &Shape)> {
-        let most = match self.preempting {
-            0 => overlay.room_in_the_end(slot).cpu,
-            _ => overlay.table.capacity(slot).cpu,
-        };
-        self.shapes.range(..=(most, u64::MAX))
+    fn shapes_for(&self, overlay: &Overlay<'_>, slot: usize) -> impl Iterator<Item = (&ShapeKey, &Shape)> {
+        let up_to = |cpu: i64| ShapeKey { cpu, print: u64::MAX, number: u64::MAX };
+        let (free, all) = (overlay.room_in_the_end(slot).cpu, overlay.table.capacity(slot).cpu);
+        let preempting = self.preempting.range(..=up_to(all)).filter(move |key| key.cpu > free);
+        self.shapes.range(..=up_to(free)).chain(preempting.filter_map(|key| self.shapes.get_key_value(key)))
     }
 
-    /// Whether a copy of one of the groups that wait could go to the node. Other copies of the job are not looked at, so
-    /// it may say yes too often, never no too often.
+    /// Whether a new copy of one of the groups that wait could go to the node. Other copies of the job are not looked at:
+    /// that one of them is in the way is not seen, nor that it would make way for its successor.
     fn is_helped_by(&self, job: &JobKey, table: &NodeTable, node: NodeId) -> bool {
         let Some(slot) = table.slot(node).filter(|slot| table.info(*slot).schedulable) else { return false };
         let Some(waiting) = self.by_job.get(job) else { return false };
@@ -206,24 +231,29 @@ impl BlockedEvals {
     /// The shape of a group; a new one when nobody waits for the like.
     fn shape_of(&mut self, job: &CompiledJob, group: &CompiledGroup) -> ShapeKey {
         let signature = Signature::of(job, group, Algorithm::default());
-        let mut known = self.shapes.range((group.cpu(), 0)..=(group.cpu(), u64::MAX));
+        let first = ShapeKey { cpu: group.cpu(), print: fingerprint(job, group), number: 0 };
+        let mut known = self.shapes.range(first..=ShapeKey { number: u64::MAX, ..first });
         if let Some((key, _)) = known.find(|(_, shape)| shape.signature == signature) {
             return *key;
         }
         self.shapes_made += 1;
-        let key = (group.cpu(), self.shapes_made);
+        let key = ShapeKey { number: self.shapes_made, ..first };
         let job = CompiledJob { groups: vec![group.clone()], ..job.clone() };
-        self.shapes.insert(key, Shape { signature, job, members: BTreeSet::new() });
+        self.shapes.insert(key, Shape { signature, job, members: BTreeSet::new(), preempting: 0 });
         key
     }
 
     fn put(&mut self, waiting: Waiting) {
+        let preempts = waiting.preempts_up_to.is_some();
         for (key, _) in &waiting.wants {
-            if let Some(shape) = self.shapes.get_mut(key) {
-                shape.members.insert(waiting.turn());
+            if let Some(shape) = self.shapes.get_mut(key)
+                && shape.members.insert(waiting.turn())
+                && preempts
+            {
+                shape.preempting += 1;
+                self.preempting.insert(*key);
             }
         }
-        self.preempting += usize::from(waiting.preempts_up_to.is_some());
         self.by_id.insert(waiting.eval.id, waiting.eval.job.clone());
         self.by_job.insert(waiting.eval.job.clone(), waiting);
     }
@@ -231,13 +261,16 @@ impl BlockedEvals {
     fn take(&mut self, job: &JobKey) -> Option<Waiting> {
         let waiting = self.by_job.remove(job)?;
         self.by_id.remove(&waiting.eval.id);
-        self.preempting -= usize::from(waiting.preempts_up_to.is_some());
+        let preempts = waiting.preempts_up_to.is_some();
         for (key, _) in &waiting.wants {
-            if let Some(shape) = self.shapes.get_mut(key) {
-                shape.members.remove(&waiting.turn());
-                if shape.members.is_empty() {
-                    self.shapes.remove(key);
-                }
+            let Some(shape) = self.shapes.get_mut(key) else { continue };
+            let was_member = shape.members.remove(&waiting.turn());
+            shape.preempting -= usize::from(was_member && preempts);
+            if shape.preempting == 0 {
+                self.preempting.remove(key);
+            }
+            if shape.members.is_empty() {
+                self.shapes.remove(key);
             }
         }
         Some(waiting)
@@ -259,6 +292,7 @@ impl BlockedEvals {
 
     /// Takes an evaluation out, for example because it was garbage collected.
     pub fn remove(&mut self, id: EvalId) {
+        self.awake.remove(&id);
         if let Some(job) = self.by_id.get(&id).cloned() {
             self.take(&job);
         }
@@ -277,6 +311,18 @@ impl BlockedEvals {
 
 fn wake(eval: Evaluation) -> Evaluation {
     Evaluation { status: EvalStatus::Pending, ..eval }
+}
+
+/// A number that is the same for what asks for the same (FNV-1a over the parts in which jobs usually differ).
+fn fingerprint(job: &CompiledJob, group: &CompiledGroup) -> u64 {
+    let numbers = [group.memory_mb(), group.disk_mb].map(|number| number.to_string());
+    let ports = group.ports.iter().filter_map(|port| port.static_port).map(|port| port.to_string());
+    let constraints =
+        group.constraints.iter().flat_map(|c| [c.l_target.clone(), c.operand.clone(), c.r_target.clone()]);
+    let places = std::iter::once(&job.node_pool).chain(&job.datacenters).cloned();
+    let parts = numbers.into_iter().chain(ports).chain(constraints).chain(places);
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    parts.fold(0xcbf2_9ce4_8422_2325, |hash, part| mix(part.bytes().fold(hash, mix), 0))
 }
 
 impl Shape {

@@ -192,8 +192,8 @@ pub(super) async fn versions(call: Call) -> Answer {
             _ => version.document.peek(views::job::document),
         });
         let documents: Vec<Value> = documents.collect();
-        let jobs: Vec<_> = stored.iter().map(|version| version.document.job()).collect();
-        let diffs = if diffs { plan::version_diffs(&jobs, against)? } else { Value::Null };
+        let jobs = || -> Vec<_> { stored.iter().map(|version| version.document.job()).collect() };
+        let diffs = if diffs { plan::version_diffs(&jobs(), against)? } else { Value::Null };
         Ok((documents, diffs))
     };
     let ((documents, diffs), indexed) = call.read_job(find).await?;

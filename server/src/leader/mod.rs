@@ -6,6 +6,8 @@
 pub mod gc;
 pub mod heartbeats;
 pub mod planner;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +135,7 @@ impl Leader {
         loop {
             if let Err(cause) = self.plan_once(&mut desk, log, metrics).await {
                 tracing::warn!(%cause, "plans were not written; planning anew");
+                self.set_planning(false);
                 tokio::time::sleep(RETRY).await;
                 *self.news.lock() = Some(News::default());
                 desk = Desk::new(log).await;

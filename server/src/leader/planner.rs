@@ -205,14 +205,16 @@ impl Planner {
         let mut changes = 0;
         self.paused = state.scheduling().pause_eval_broker;
         while !self.paused && round.plans.len() < MAX_PLANS && changes < MAX_CHANGES {
+            if self.blocked.has_more_to_offer() {
+                self.offer_again();
+            }
             let Some(eval) = self.queue.dequeue(now) else {
-                let others = self.blocked.offer_again(&self.table);
-                if others.is_empty() {
-                    break;
+                if self.offer_again() {
+                    continue;
                 }
-                others.into_iter().for_each(|eval| self.queue.enqueue(eval));
-                continue;
+                break;
             };
+            self.blocked.planned(eval.id);
             let plan = plan_safely(&self.table, state, &eval, now, plan_seed(seed, round.plans.len()));
             if let Some(blocked) = self.blocked.job_changed(&eval.job).filter(|blocked| blocked.id != eval.id) {
                 self.overtaken.push(cancelled(&blocked, &format!("overtaken by evaluation {}", eval.id)));
@@ -228,6 +230,14 @@ impl Planner {
             self.open.push_back(OpenRound::of(&round));
         }
         round
+    }
+
+    /// Offers what those who were woken have left to others; whether there are any.
+    fn offer_again(&mut self) -> bool {
+        let others = self.blocked.offer_again(&self.table);
+        let any = !others.is_empty();
+        others.into_iter().for_each(|eval| self.queue.enqueue(eval));
+        any
     }
 
     /// Makes the decision of one evaluation again: `state` is as of the index that its round was planned from, `before`

@@ -138,6 +138,13 @@ pub fn open(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
+/// Bytes of the entries from `position` on.
+pub fn bytes_from(connection: &Connection, position: u64) -> Result<u64, DatabaseError> {
+    let sum = "SELECT coalesce(sum(length(data)), 0) FROM log WHERE position >= ?1";
+    let bytes: i64 = connection.query_row(sum, [position as i64], |row| row.get(0))?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// A connection with a small cache: the log is written once and hardly ever read.
 pub fn connect(path: &Path) -> Result<Connection, DatabaseError> {
     let connection = Connection::open(path)?;

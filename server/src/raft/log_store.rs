@@ -45,7 +45,7 @@ struct Shared {
     snapshot: Option<SnapshotRecord>,
     /// Of the last snapshot that was begun.
     generation: i64,
-    /// Bytes of commands that were appended since then, or since this process started.
+    /// Bytes of commands that were appended since then.
     fresh: u64,
     /// Whether a snapshot was asked for that is not there yet.
     asked: bool,
@@ -62,6 +62,8 @@ impl LogStore {
         let connection = database::open(path)?;
         let purged: Option<LogId> = database::read_single(&connection, PURGED)?;
         let snapshot: Option<SnapshotRecord> = database::read_single(&connection, SNAPSHOT)?;
+        let covered = snapshot.as_ref().and_then(|record| record.meta.last_log_id);
+        let behind = covered.map_or(0, |id| id.index + 1);
         let shared = Shared {
             tail: BTreeMap::new(),
             last: database::last_log_id(&connection)?.or(purged),
@@ -69,8 +71,8 @@ impl LogStore {
             vote: database::read_single(&connection, VOTE)?,
             committed: database::read_single(&connection, COMMITTED)?,
             generation: snapshot.as_ref().map_or(0, |record| record.generation),
+            fresh: database::bytes_from(&connection, behind)?,
             snapshot,
-            fresh: 0,
             asked: false,
             reader: database::connect(path)?,
         };

@@ -223,6 +223,9 @@ struct Restore {
 
 impl Restore {
     fn take(&mut self, row: Row) -> Result<(), SnapshotError> {
+        if self.is_whole {
+            return Err(SnapshotError::Source("there is more behind its last row".to_owned()));
+        }
         let state = &mut self.state;
         match row {
             Row::Job { current, document, submission } => {

@@ -68,8 +68,11 @@ impl State {
             children: self.children_of(key, job),
             ..JobSummary::default()
         };
-        for group in &job.compiled().groups {
-            summary.summary.insert(group.name.clone(), TaskGroupSummary::default());
+        let groups = |document: &Job| -> Vec<String> {
+            document.task_groups.iter().flatten().map(|group| group.name.clone().unwrap_or_default()).collect()
+        };
+        for name in job.document.peek(groups) {
+            summary.summary.insert(name, TaskGroupSummary::default());
         }
         for row in self.alloc_rows_of_job(key).filter(|row| row.job_version().0 == create_index) {
             if !summary.summary.contains_key(row.task_group()) {

@@ -27,20 +27,25 @@ static KNOWN: Mutex<VecDeque<(String, Arc<Regex>)>> = Mutex::new(VecDeque::new()
 /// What is wrong with the pattern, in one sentence.
 pub fn compiled(pattern: &str) -> Result<Arc<Regex>, String> {
     let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = {
-        let mut known = lock();
-        let place = known.iter().rposition(|(text, _)| text == pattern);
-        place.and_then(|place| known.remove(place))
+    let known = |known: &mut VecDeque<(String, Arc<Regex>)>| {
+        let place = known.iter().rposition(|(text, _)| text == pattern)?;
+        let entry = known.remove(place)?;
+        let regex = entry.1.clone();
+        known.push_back(entry);
+        Some(regex)
     };
-    let entry = match found {
-        Some(entry) => entry,
-        None => (pattern.to_owned(), Arc::new(compile(pattern)?)),
-    };
-    let regex = entry.1.clone();
-    let mut known = lock();
-    known.push_back(entry);
-    while known.len() > REMEMBERED {
-        known.pop_front();
+    if let Some(regex) = known(&mut lock()) {
+        return Ok(regex);
+    }
+    // Others need not wait meanwhile.
+    let regex = Arc::new(compile(pattern)?);
+    let mut all = lock();
+    if let Some(regex) = known(&mut all) {
+        return Ok(regex);
+    }
+    all.push_back((pattern.to_owned(), regex.clone()));
+    while all.len() > REMEMBERED {
+        all.pop_front();
     }
     Ok(regex)
 }

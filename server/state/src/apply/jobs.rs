@@ -32,7 +32,8 @@ pub(super) fn register(
     }
     // What cannot be read any more is replaced.
     let same = |stored: &Document| stored.try_peek(|old| document.try_peek(|new| asks_the_same(old, new)));
-    let unchanged = stored.filter(|job| matches!(same(&job.document), Ok(Ok(true))));
+    let is_same = |job: &Arc<StoredJob>| !document.head().is_tagged && matches!(same(&job.document), Ok(Ok(true)));
+    let unchanged = stored.filter(is_same);
     let new_version = unchanged.is_none();
     let job = match unchanged {
         Some(job) => job,
@@ -71,6 +72,7 @@ fn store_version(
     let stored = writer.state.job(key);
     let head = Head {
         stopped,
+        is_tagged: false,
         version: next_version(writer, key, stored.as_deref()),
         create_index: stored.as_ref().map_or(writer.index, |job| job.head().create_index),
         modify_index: writer.index,

@@ -3,6 +3,7 @@
 use model::allocation::{Allocation, ClientStatus};
 use model::evaluation::{EvalStatus, Evaluation, Plan};
 use model::id::{AllocId, JobKey, NodeId, Seed};
+use model::job::VersionTag;
 use model::node::{Eligibility, NodeStatus};
 use model::time::Timestamp;
 use proptest::prelude::*;
@@ -75,6 +76,10 @@ fn op_of(state: &State, roll: Roll, serial: u128) -> Option<Op> {
             if let Some(groups) = &mut job.task_groups {
                 groups[0].count = Some(i64::from(b % 4));
             }
+            // What clients send back of what they were shown is not the state's to believe.
+            job.version_tag = c.is_multiple_of(3).then(VersionTag::default);
+            job.stop = [None, Some(false), Some(true)][usize::from(c % 7 % 3)];
+            (job.version, job.create_index) = (Some(u64::from(c)), Some(u64::from(b)));
             register(job)
         }
         2 => Op::DeregisterJob { key, purge: c.is_multiple_of(2), eval_priority: 0 },
@@ -144,9 +149,11 @@ proptest! {
         let (state, log) = commands(&rolls).map_err(TestCaseError::fail)?;
         let hash = state.hash().unwrap();
 
-        // Another replica, which hears everything twice and restarts from a snapshot half way.
+        // Another replica, which hears everything twice, from the log, and restarts from a snapshot half way.
         let mut replica = State::new();
         for (step, (index, command)) in log.iter().enumerate() {
+            let bytes = command.to_bytes().unwrap();
+            let command = &rmp_serde::from_slice::<Command>(&bytes).unwrap();
             let first = replica.apply(*index, command);
             let after = replica.clone();
             let second = replica.apply(*index, command);
