@@ -8,6 +8,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use state::State;
 use tokio::sync::watch;
@@ -195,6 +196,10 @@ impl Call {
 
 /// Decodes the first JSON value of `body`.
 pub(super) fn decode_json<T: DeserializeOwned + Default>(body: &[u8]) -> ApiResult<T> {
+    if let Ok(value) = Option::<T>::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
+        return Ok(value.unwrap_or_default());
+    }
+    // Once more, for the place of what is wrong: most bodies need it not.
     let mut decoder = serde_json::Deserializer::from_slice(body);
     let decoded: Result<Option<T>, _> = serde_path_to_error::deserialize(&mut decoder);
     match decoded {

@@ -51,7 +51,7 @@ impl Call {
     }
 
     fn remarks(&self, job: &Job) -> Remarks {
-        Remarks::of(job).and((self.server.config().driver_rules)(job))
+        Remarks::of_canonical(job).and((self.server.config().driver_rules)(job))
     }
 
     /// Sets namespace and region of a job that names none. `global` stands for the region of whoever is asked.

@@ -28,14 +28,14 @@ fn of_group(group: &TaskGroup, job: &Job, path: &str, notes: &mut Notes) {
     }
     let limited = group.max_run_duration.is_some_and(|limit| limit.0 > 0);
     let message = "max_run_duration is stored, drover does not enforce it yet";
-    notes.when(limited, format!("{path}.MaxRunDuration"), message, "");
+    notes.when(limited, format_args!("{path}.MaxRunDuration"), message, "");
     let lost = group.disconnect.is_some();
     let message = "disconnect has no effect yet: copies on a node out of reach are replaced";
-    notes.when(lost, format!("{path}.Disconnect"), message, "");
+    notes.when(lost, format_args!("{path}.Disconnect"), message, "");
     if let Some(disk) = &group.ephemeral_disk {
         let kept = disk.migrate == Some(true) || disk.sticky == Some(true);
         let message = "the data of an allocation's disk is not taken over by its replacement yet";
-        notes.when(kept, format!("{path}.EphemeralDisk"), message, "");
+        notes.when(kept, format_args!("{path}.EphemeralDisk"), message, "");
     }
     let several = group.tasks.as_ref().is_some_and(|tasks| tasks.len() > 1);
     for (at, network) in group.networks.iter().flatten().enumerate() {
@@ -43,22 +43,22 @@ fn of_group(group: &TaskGroup, job: &Job, path: &str, notes: &mut Notes) {
         let message = "the tasks of a group do not share one network yet: each container has its own";
         notes.when(
             bridge,
-            format!("{path}.Networks[{at}].Mode"),
+            format_args!("{path}.Networks[{at}].Mode"),
             message,
             "let tasks reach each other by service name",
         );
     }
     let consul = group.consul.is_some();
-    notes.when(consul, format!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
+    notes.when(consul, format_args!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
 }
 
 fn of_update(update: &UpdateStrategy, path: &str, notes: &mut Notes) {
     let canary = update.canary.unwrap_or(0) > 0;
     let message = "there are no canaries yet: copies are replaced max_parallel at a time";
-    notes.when(canary, format!("{path}.Canary"), message, "");
+    notes.when(canary, format_args!("{path}.Canary"), message, "");
     let revert = update.auto_revert == Some(true);
     let message = "a failed update stops yet is not reverted by itself";
-    notes.when(revert, format!("{path}.AutoRevert"), message, "");
+    notes.when(revert, format_args!("{path}.AutoRevert"), message, "");
 }
 
 /// What only Consul makes use of.
@@ -102,15 +102,15 @@ fn unused(fields: &[(bool, &str)], path: &str, notes: &mut Notes) {
 fn of_task(task: &Task, path: &str, notes: &mut Notes) {
     let token = task.identity.as_ref().is_some_and(|identity| identity.env || identity.file);
     let message = "tasks are given no identity token yet";
-    notes.when(token, format!("{path}.Identity"), message, "");
-    notes.when(some(&task.identities), format!("{path}.Identities[0]"), message, "");
+    notes.when(token, format_args!("{path}.Identity"), message, "");
+    notes.when(some(&task.identities), format_args!("{path}.Identities[0]"), message, "");
     let actions = some(&task.actions);
-    notes.when(actions, format!("{path}.Actions[0]"), "actions are stored, drover cannot run them yet", "");
+    notes.when(actions, format_args!("{path}.Actions[0]"), "actions are stored, drover cannot run them yet", "");
     let scaling = some(&task.scaling_policies);
     let message = "scaling of a task is stored and has no effect";
-    notes.when(scaling, format!("{path}.ScalingPolicies[0]"), message, "");
+    notes.when(scaling, format_args!("{path}.ScalingPolicies[0]"), message, "");
     let consul = task.consul.is_some();
-    notes.when(consul, format!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
+    notes.when(consul, format_args!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
     if let Some(resources) = &task.resources {
         of_resources(resources, &format!("{path}.Resources"), notes);
     }
@@ -119,7 +119,7 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
 fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
     let cores = resources.cores.unwrap_or(0) > 0;
     let message = "whole cores are reserved, the task is not pinned to them yet";
-    notes.when(cores, format!("{path}.Cores"), message, "");
+    notes.when(cores, format_args!("{path}.Cores"), message, "");
     let secrets = resources.secrets_mb.unwrap_or(0) > 0;
-    notes.when(secrets, format!("{path}.SecretsMB"), "the size of the secrets directory is not limited", "");
+    notes.when(secrets, format_args!("{path}.SecretsMB"), "the size of the secrets directory is not limited", "");
 }

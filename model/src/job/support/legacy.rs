@@ -11,7 +11,7 @@ pub(super) fn look(job: &Job, notes: &mut Notes) {
         for (path, service) in services(&path, group) {
             let consul = service.provider == "consul";
             let message = format!("service {:?} is served by drover's own catalog, not by Consul", service.name);
-            notes.when(consul, format!("{path}.Provider"), message, "write provider = \"nomad\"");
+            notes.when(consul, format_args!("{path}.Provider"), message, "write provider = \"nomad\"");
         }
         for (path, task) in tasks(&path, group) {
             of_task(task, &path, notes);
@@ -27,7 +27,7 @@ fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
     ];
     for (written, field, new) in old {
         let help = format!("write it so:\ndisconnect {{\n  {new}\n}}");
-        notes.when(written, format!("{path}.{field}"), "this is the old spelling and has no effect", &help);
+        notes.when(written, format_args!("{path}.{field}"), "this is the old spelling and has no effect", &help);
     }
     for (at, network) in group.networks.iter().flatten().enumerate() {
         of_network(network.mbits, &format!("{path}.Networks[{at}]"), notes);
@@ -38,7 +38,7 @@ fn of_network(mbits: Option<i64>, path: &str, notes: &mut Notes) {
     let written = mbits.is_some_and(|mbits| mbits > 0);
     notes.when(
         written,
-        format!("{path}.MBits"),
+        format_args!("{path}.MBits"),
         "mbits is no longer used",
         "remove the line; bandwidth is not reserved",
     );
@@ -51,7 +51,7 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
             "put the ports into the group and name them in config:\nnetwork {{\n{blocks}}}\nconfig {{\n  ports = [{labels}]\n}}"
         );
         let written = config.contains_key("port_map");
-        notes.when(written, format!("{path}.Config.port_map"), "port_map is the old spelling", &help);
+        notes.when(written, format_args!("{path}.Config.port_map"), "port_map is the old spelling", &help);
         if written && let Some(note) = notes.list.last_mut() {
             note.of_name = true;
         }
@@ -65,18 +65,18 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
     }
     let disk = resources.disk_mb.unwrap_or(0) > 0;
     let help = "write it in the group:\nephemeral_disk {\n  size = ...\n}";
-    notes.when(disk, format!("{path}.Resources.DiskMB"), "disk of a task is no longer used", help);
+    notes.when(disk, format_args!("{path}.Resources.DiskMB"), "disk of a task is no longer used", help);
     let iops = resources.iops.unwrap_or(0) > 0;
-    notes.when(iops, format!("{path}.Resources.IOPS"), "iops is no longer used", "remove the line");
+    notes.when(iops, format_args!("{path}.Resources.IOPS"), "iops is no longer used", "remove the line");
     let logs = task.log_config.as_ref().is_some_and(|logs| logs.enabled.is_some());
     notes.when(
         logs,
-        format!("{path}.LogConfig.Enabled"),
+        format_args!("{path}.LogConfig.Enabled"),
         "enabled has no effect",
         "write disabled = true to have no logs",
     );
     let policies = task.vault.as_ref().is_some_and(|vault| vault.policies.is_some());
-    notes.when(policies, format!("{path}.Vault.Policies"), "policies is no longer used", "write role = ...");
+    notes.when(policies, format_args!("{path}.Vault.Policies"), "policies is no longer used", "write role = ...");
 }
 
 /// The labels of an old `port_map` as a list, and as `port` blocks of the new form.

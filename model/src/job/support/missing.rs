@@ -28,11 +28,11 @@ fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
     for (at, network) in group.networks.iter().flatten().enumerate() {
         let foreign = network.mode == "none" || network.mode.starts_with("cni/");
         let message = format!("the network mode {:?} is not supported yet", network.mode);
-        notes.when(foreign, format!("{path}.Networks[{at}].Mode"), message, "use host or bridge");
+        notes.when(foreign, format_args!("{path}.Networks[{at}].Mode"), message, "use host or bridge");
     }
     if let Some(consul) = &group.consul {
         let other = !consul.cluster.is_empty() && consul.cluster != "default";
-        notes.when(other, format!("{path}.Consul.Cluster"), "there is no other Consul cluster", "remove the line");
+        notes.when(other, format_args!("{path}.Consul.Cluster"), "there is no other Consul cluster", "remove the line");
     }
 }
 
@@ -40,28 +40,33 @@ fn of_service(service: &Service, path: &str, notes: &mut Notes) {
     if let Some(connect) = &service.connect {
         let Connect { native, gateway, sidecar_service, sidecar_task } = connect;
         let asked = *native || gateway.is_some() || sidecar_service.is_some() || sidecar_task.is_some();
-        notes.when(asked, format!("{path}.Connect"), "a service mesh is not supported", "remove the connect block");
+        notes.when(
+            asked,
+            format_args!("{path}.Connect"),
+            "a service mesh is not supported",
+            "remove the connect block",
+        );
     }
     for (at, check) in service.checks.iter().flatten().enumerate() {
         let foreign = check.r#type == "script" || check.r#type == "grpc";
         let message = format!("checks of type {:?} are not supported yet", check.r#type);
-        notes.when(foreign, format!("{path}.Checks[{at}].Type"), message, "use http or tcp");
+        notes.when(foreign, format_args!("{path}.Checks[{at}].Type"), message, "use http or tcp");
     }
 }
 
 fn of_task(task: &Task, path: &str, notes: &mut Notes) {
     let templates = some(&task.templates);
-    notes.when(templates, format!("{path}.Templates[0]"), "templates are not rendered yet", "");
+    notes.when(templates, format_args!("{path}.Templates[0]"), "templates are not rendered yet", "");
     let artifacts = some(&task.artifacts);
-    notes.when(artifacts, format!("{path}.Artifacts[0]"), "artifacts are not fetched yet", "");
+    notes.when(artifacts, format_args!("{path}.Artifacts[0]"), "artifacts are not fetched yet", "");
     let mounts = some(&task.volume_mounts);
-    notes.when(mounts, format!("{path}.VolumeMounts[0]"), "volumes are not mounted yet", "");
+    notes.when(mounts, format_args!("{path}.VolumeMounts[0]"), "volumes are not mounted yet", "");
     let vault = task.vault.is_some();
-    notes.when(vault, format!("{path}.Vault"), "there is no Vault to ask", "remove the vault block");
+    notes.when(vault, format_args!("{path}.Vault"), "there is no Vault to ask", "remove the vault block");
     let secrets = some(&task.secrets);
-    notes.when(secrets, format!("{path}.Secrets[0]"), "secret blocks are not supported yet", "");
+    notes.when(secrets, format_args!("{path}.Secrets[0]"), "secret blocks are not supported yet", "");
     let plugin = task.csi_plugin_config.is_some();
-    notes.when(plugin, format!("{path}.CSIPluginConfig"), "storage plugins are not supported", "");
+    notes.when(plugin, format_args!("{path}.CSIPluginConfig"), "storage plugins are not supported", "");
     if let Some(resources) = &task.resources {
         of_resources(resources, &format!("{path}.Resources"), notes);
     }
@@ -69,7 +74,7 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
 
 fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
     let devices = some(&resources.devices);
-    notes.when(devices, format!("{path}.Devices[0]"), "devices are not supported yet", "");
+    notes.when(devices, format_args!("{path}.Devices[0]"), "devices are not supported yet", "");
     let numa = resources.numa.as_ref().is_some_and(|numa| !numa.affinity.is_empty() && numa.affinity != "none");
-    notes.when(numa, format!("{path}.NUMA"), "placing by NUMA node is not supported", "remove the numa block");
+    notes.when(numa, format_args!("{path}.NUMA"), "placing by NUMA node is not supported", "remove the numa block");
 }

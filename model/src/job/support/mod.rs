@@ -7,7 +7,9 @@ mod idle;
 mod legacy;
 mod missing;
 
-use super::validate::{Violation, validate};
+use std::fmt::Display;
+
+use super::validate::{Violation, validate, validate_canonical};
 use super::{Job, Service, Task, TaskGroup};
 
 /// What the job needs and this version does not have: it must not run without.
@@ -42,6 +44,11 @@ impl Remarks {
         Remarks { errors: validate(job), unsupported: unsupported(job), warnings: warnings(job) }
     }
 
+    /// As [`Remarks::of`], of a canonical job.
+    pub fn of_canonical(job: &Job) -> Remarks {
+        Remarks { errors: validate_canonical(job), unsupported: unsupported(job), warnings: warnings(job) }
+    }
+
     /// These and others.
     pub fn and(mut self, others: Remarks) -> Remarks {
         self.errors.extend(others.errors);
@@ -59,9 +66,9 @@ struct Notes {
 
 impl Notes {
     /// Says `message` about the field at `path` when `wanted` holds.
-    fn when(&mut self, wanted: bool, path: String, message: impl Into<String>, help: &str) {
+    fn when(&mut self, wanted: bool, path: impl Display, message: impl Into<String>, help: &str) {
         if wanted {
-            let help = (!help.is_empty()).then(|| help.to_owned());
+            let (path, help) = (path.to_string(), (!help.is_empty()).then(|| help.to_owned()));
             self.list.push(Violation { path, message: message.into(), help, of_name: false });
         }
     }

@@ -65,10 +65,15 @@ impl Findings {
 pub fn validate(job: &Job) -> Vec<Violation> {
     let mut filled = job.clone();
     filled.canonicalise();
+    validate_canonical(&filled)
+}
+
+/// As [`validate`], of a job whose defaults are filled in.
+pub fn validate_canonical(job: &Job) -> Vec<Violation> {
     let mut findings = Findings { list: Vec::new() };
-    check_job(&filled, &mut findings);
-    for (at, group) in filled.task_groups.iter().flatten().enumerate() {
-        group::check(&filled, group, &format!("TaskGroups[{at}]"), &mut findings);
+    check_job(job, &mut findings);
+    for (at, group) in job.task_groups.iter().flatten().enumerate() {
+        group::check(job, group, &format!("TaskGroups[{at}]"), &mut findings);
     }
     findings.list
 }
