@@ -16,6 +16,8 @@ use crate::server::{Committed, ProposeError};
 const MAX_COMMANDS: usize = 1024;
 /// The most bytes in one entry, unless one command alone is larger.
 const MAX_BYTES: usize = 1 << 20;
+/// The most looks for more before a batch goes.
+const LOOKS: usize = 16;
 /// Commands that wait before senders have to.
 const QUEUE: usize = 4096;
 
@@ -82,20 +84,30 @@ async fn run(
     let mut waiting: std::collections::VecDeque<Proposal> = std::collections::VecDeque::new();
     let mut fresh = Vec::new();
     loop {
-        if waiting.is_empty() {
-            if queue.recv_many(&mut fresh, MAX_COMMANDS).await == 0 {
-                return;
-            }
-        } else {
-            while waiting.len() + fresh.len() < MAX_COMMANDS
-                && let Ok(proposal) = queue.try_recv()
-            {
-                fresh.push(proposal);
-            }
+        if waiting.is_empty() && queue.recv_many(&mut fresh, MAX_COMMANDS).await == 0 {
+            return;
         }
         waiting.extend(fresh.drain(..));
+        gather(&mut queue, &mut waiting).await;
         write(&raft, take_batch(&mut waiting), &metrics).await;
         snapshots.follow(&raft).await;
+    }
+}
+
+/// Takes what else has come. Who was answered together asks again together: as long as each look finds more, those who are
+/// about to ask are let run, for a batch that goes at once would leave most of them to the next.
+async fn gather(queue: &mut mpsc::Receiver<Proposal>, waiting: &mut std::collections::VecDeque<Proposal>) {
+    for _ in 0..LOOKS {
+        let before = waiting.len();
+        while waiting.len() < MAX_COMMANDS
+            && let Ok(proposal) = queue.try_recv()
+        {
+            waiting.push_back(proposal);
+        }
+        tokio::task::yield_now().await;
+        if waiting.len() == before && queue.is_empty() {
+            return;
+        }
     }
 }
 
