@@ -15,7 +15,7 @@ use model::scheduling::Algorithm;
 use crate::feasible::Rules;
 use crate::select::State;
 use crate::table::NodeTable;
-use crate::tally::Tally;
+use crate::tally::{Tally, more};
 use crate::tournament::Tournament;
 
 /// Nodes times shapes that are remembered at most.
@@ -100,10 +100,7 @@ impl Findings {
         (self.in_pool, self.available) = (0, BTreeMap::new());
         for node in concerned {
             self.in_pool += 1;
-            match self.available.get_mut(&node.datacenter) {
-                Some(count) => *count += 1,
-                None => drop(self.available.insert(node.datacenter.clone(), 1)),
-            }
+            more(&mut self.available, &node.datacenter);
         }
     }
 

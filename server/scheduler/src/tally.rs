@@ -63,7 +63,8 @@ impl Tally {
     }
 }
 
-fn more<K: Ord + Clone>(counts: &mut Counts<K>, key: &K) {
+/// Counts `key` once more.
+pub(crate) fn more<K: Ord + Clone>(counts: &mut Counts<K>, key: &K) {
     match counts.get_mut(key) {
         Some(count) => *count += 1,
         None => drop(counts.insert(key.clone(), 1)),

@@ -82,12 +82,11 @@ async fn run(
     metrics: std::sync::Arc<Metrics>,
 ) {
     let mut waiting: std::collections::VecDeque<Proposal> = std::collections::VecDeque::new();
-    let mut fresh = Vec::new();
     loop {
-        if waiting.is_empty() && queue.recv_many(&mut fresh, MAX_COMMANDS).await == 0 {
-            return;
+        if waiting.is_empty() {
+            let Some(first) = queue.recv().await else { return };
+            waiting.push_back(first);
         }
-        waiting.extend(fresh.drain(..));
         gather(&mut queue, &mut waiting).await;
         write(&raft, take_batch(&mut waiting), &metrics).await;
         snapshots.follow(&raft).await;
