@@ -24,7 +24,7 @@ fn job(services: Vec<CompiledService>) -> CompiledJob {
     let tasks = vec![task("server", Hook::Main), task("init", Hook::Prestart)];
     let group = CompiledGroup { name: "web".into(), tasks, services, ..CompiledGroup::default() };
     let key = JobKey::new("default", "shop");
-    CompiledJob { key, name: "shop".into(), groups: vec![group], ..CompiledJob::default() }
+    CompiledJob { key, name: "shop".into(), groups: [group].into(), ..CompiledJob::default() }
 }
 
 fn running() -> Allocation {

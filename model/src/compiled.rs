@@ -4,6 +4,7 @@
 //! inside `resources`) and the rule of inheritance from job to group to task.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -90,8 +91,8 @@ pub struct CompiledJob {
     pub create_index: u64,
     /// Log index of the last change by a user.
     pub job_modify_index: u64,
-    /// The groups, in the document's order.
-    pub groups: Vec<CompiledGroup>,
+    /// The groups, in the document's order; versions that say the same share them.
+    pub groups: Arc<[CompiledGroup]>,
 }
 
 impl CompiledJob {

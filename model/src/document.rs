@@ -60,6 +60,17 @@ impl Head {
         }
     }
 
+    /// The compiled job with these notes instead of its own.
+    fn note_on(&self, compiled: &CompiledJob) -> CompiledJob {
+        CompiledJob {
+            stopped: self.stopped,
+            version: self.version,
+            create_index: self.create_index,
+            job_modify_index: self.job_modify_index,
+            ..compiled.clone()
+        }
+    }
+
     /// Writes the notes into a job as it was submitted.
     fn complete(&self, job: &mut Job) {
         if self.stopped || job.stop.is_some() {
@@ -136,10 +147,15 @@ impl Document {
         self.compiled.get_or_init(|| Arc::new(self.peek(compile)))
     }
 
-    /// The same job with other notes; what `head` says of the job itself must stay true.
+    /// The same job with other notes; what `head` says of the job itself must stay true. What was compiled stays so.
     pub fn with_head(&self, head: Head) -> Document {
+        let compiled = match self.compiled.get() {
+            Some(compiled) => OnceLock::from(Arc::new(head.note_on(compiled))),
+            None => OnceLock::new(),
+        };
         // What came through the log has been packed.
-        Document::of_parts(head, self.packed().cloned().unwrap_or_default())
+        let packed = self.packed().cloned().unwrap_or_default();
+        Document { compiled, ..Document::of_parts(head, packed) }
     }
 
     fn of_parts(head: Head, packed: Arc<[u8]>) -> Document {
@@ -269,6 +285,17 @@ mod tests {
             assert_eq!((&head.key, head.kind, head.priority), (&compiled.key, compiled.kind, compiled.priority));
             assert_eq!((head.stopped, head.version), (compiled.stopped, compiled.version));
         }
+    }
+
+    #[test]
+    fn what_was_compiled_before_gets_the_new_notes() {
+        let job = Job { task_groups: Some(vec![crate::job::TaskGroup::default()]), ..job() };
+        let (plain, compiled) = (Document::from(job.clone()), Document::from(job));
+        let groups = compiled.compiled().groups.clone();
+        let head = Head { version: 3, create_index: 7, job_modify_index: 9, stopped: true, ..plain.head().clone() };
+        let (later, carried) = (plain.with_head(head.clone()), compiled.with_head(head));
+        assert_eq!(later.compiled(), carried.compiled());
+        assert!(std::sync::Arc::ptr_eq(&groups, &carried.compiled().groups), "nothing was compiled again");
     }
 
     #[test]

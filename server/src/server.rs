@@ -225,8 +225,10 @@ pub(crate) fn command(op: Op) -> Command {
     Command { at: now(), seed: new_seed(), op }
 }
 
+/// Later ones are greater, so that those which the state remembers lie side by side there.
 pub(crate) fn new_seed() -> Seed {
-    Seed(rand::random())
+    let time = now().0.unsigned_abs();
+    Seed(u128::from(time) << 64 | u128::from(rand::random::<u64>()))
 }
 
 /// The wall clock; the only place where the server reads it.

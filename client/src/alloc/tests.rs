@@ -42,7 +42,12 @@ fn main_task(name: &str) -> CompiledTask {
 
 fn job(kind: JobKind, tasks: Vec<CompiledTask>) -> CompiledJob {
     let group = CompiledGroup { name: "g".to_owned(), tasks, ..CompiledGroup::default() };
-    CompiledJob { kind, groups: vec![group], ..CompiledJob::default() }
+    CompiledJob { kind, groups: [group].into(), ..CompiledJob::default() }
+}
+
+/// The group of a job that nobody else holds yet.
+fn only_group(job: &mut CompiledJob) -> &mut CompiledGroup {
+    &mut Arc::get_mut(&mut job.groups).unwrap()[0]
 }
 
 /// An allocation with a driver that does at once what it is told, as far as the test lets it.
@@ -325,7 +330,7 @@ fn a_successor_waits_for_its_predecessors() {
 fn shutdown_delays_of_group_and_task() {
     let mut job =
         job(JobKind::Service, vec![CompiledTask { shutdown_delay: GoDuration::from_secs(2), ..main_task("web") }]);
-    job.groups[0].shutdown_delay = GoDuration::from_secs(1);
+    only_group(&mut job).shutdown_delay = GoDuration::from_secs(1);
     let mut machine = Machine::new(job);
     machine.desire(DesiredStatus::Stop);
     assert_eq!(machine.life.wake_at(), Some(Timestamp(SECOND)));
@@ -358,13 +363,14 @@ fn restarts_by_users() {
 
 fn with_check(kind: JobKind) -> CompiledJob {
     let mut job = job(kind, vec![main_task("web"), main_task("other")]);
-    job.groups[0].update = Some(Update {
+    let group = only_group(&mut job);
+    group.update = Some(Update {
         max_parallel: 1,
         canary: 0,
         min_healthy_time: GoDuration(0),
         healthy_deadline: GoDuration::from_secs(60),
     });
-    job.groups[0].services = vec![CompiledService {
+    group.services = vec![CompiledService {
         name: "web".to_owned(),
         task: "web".to_owned(),
         checks: vec![CompiledCheck {

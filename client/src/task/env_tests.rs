@@ -49,7 +49,7 @@ fn build(task: CompiledTask, ports: Vec<AllocatedPort>, isolation: FsIsolation) 
     let job = CompiledJob {
         key: JobKey::new("default", "plain"),
         name: "plain".to_owned(),
-        groups: vec![group],
+        groups: [group].into(),
         ..CompiledJob::default()
     };
     let dirs = TaskDirs {

@@ -238,7 +238,7 @@ impl BlockedEvals {
         }
         self.shapes_made += 1;
         let key = ShapeKey { number: self.shapes_made, ..first };
-        let job = CompiledJob { groups: vec![group.clone()], ..job.clone() };
+        let job = CompiledJob { groups: [group.clone()].into(), ..job.clone() };
         self.shapes.insert(key, Shape { signature, job, members: BTreeSet::new(), preempting: 0 });
         key
     }

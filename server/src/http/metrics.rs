@@ -7,7 +7,7 @@ use bytes::Bytes;
 use model::allocation::ClientStatus;
 use model::evaluation::EvalStatus;
 use serde_json::{Value, json};
-use state::State;
+use state::{JobStatus, State};
 
 use super::call::{Answer, Call};
 use super::response::{Content, Reply};
@@ -61,15 +61,11 @@ fn gauges(state: &State) -> Vec<Sample> {
         out.push(Sample { name, labels, value });
     };
     add("nomad.state.snapshot_index", &[], state.index() as f64);
-    let mut jobs = BTreeMap::from([("pending", 0.0), ("running", 0.0), ("dead", 0.0)]);
-    for (key, _) in state.jobs() {
-        if let Some(status) = state.job_status(key) {
-            *jobs.entry(status.as_str()).or_default() += 1.0;
-        }
-    }
-    add("nomad.job_status.pending", &[], jobs["pending"]);
-    add("nomad.job_status.running", &[], jobs["running"]);
-    add("nomad.job_status.dead", &[], jobs["dead"]);
+    let jobs = state.job_status_counts();
+    let count_of = |status| jobs.get(&status).copied().unwrap_or_default() as f64;
+    add("nomad.job_status.pending", &[], count_of(JobStatus::Pending));
+    add("nomad.job_status.running", &[], count_of(JobStatus::Running));
+    add("nomad.job_status.dead", &[], count_of(JobStatus::Dead));
     let blocked = state.evals().filter(|eval| eval.status == EvalStatus::Blocked).count();
     let pending = state.evals().filter(|eval| eval.status == EvalStatus::Pending).count();
     add("nomad.blocked_evals.total_blocked", &[], blocked as f64);

@@ -2,6 +2,7 @@
 
 use model::api::{JobRequest, JobValidateReply, ParseRequest};
 use model::compiled::JobKind;
+use model::document::Document;
 use model::id::JobKey;
 use model::job::{Job, Remarks, Violation};
 use serde_json::json;
@@ -118,8 +119,13 @@ pub(super) async fn register(call: Call) -> Answer {
             stored.document.peek(|stored| preserve(&mut job, stored, &request));
         }
     }
+    let document = Box::new(Document::from(*job));
+    if !document.head().is_template {
+        // The planner asks for it next; here nobody else waits for it.
+        document.compiled();
+    }
     let op = Op::RegisterJob {
-        job: Box::new((*job).into()),
+        job: document,
         submission: request.submission,
         enforce: request.enforce_index.then_some(request.job_modify_index),
         eval_priority: request.eval_priority,

@@ -13,7 +13,7 @@ use openraft::{EntryPayload, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 use state::State;
 
-use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::database::{self, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
 use super::snapshot_files::{Paced, SnapshotFiles};
 use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use super::writer::{Request, Writer};
@@ -41,7 +41,6 @@ struct Shared {
     last: Option<LogId>,
     purged: Option<LogId>,
     vote: Option<Vote>,
-    committed: Option<LogId>,
     snapshot: Option<SnapshotRecord>,
     /// Of the last snapshot that was begun.
     generation: i64,
@@ -69,7 +68,6 @@ impl LogStore {
             last: database::last_log_id(&connection)?.or(purged),
             purged,
             vote: database::read_single(&connection, VOTE)?,
-            committed: database::read_single(&connection, COMMITTED)?,
             generation: snapshot.as_ref().map_or(0, |record| record.generation),
             fresh: database::bytes_from(&connection, behind)?,
             snapshot,
@@ -269,18 +267,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         Ok(self.shared.lock().vote)
-    }
-
-    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
-        self.shared.lock().committed = committed;
-        if let Some(log_id) = committed {
-            self.writer.send(Request::Committed(log_id));
-        }
-        Ok(())
-    }
-
-    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
-        Ok(self.shared.lock().committed)
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>

@@ -11,7 +11,7 @@ use openraft::storage::LogFlushed;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::database::{self, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
 use super::types::{Entry, LogId, TypeConfig, Vote};
 
 /// The most requests in one transaction.
@@ -20,7 +20,7 @@ const MAX_REQUESTS: usize = 256;
 const PURGED_AT_ONCE: usize = 64;
 const PURGE: &str =
     "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE position <= ?1 ORDER BY position LIMIT ?2)";
-/// Pages of 4096 bytes in the write-ahead log after which they are copied into the database. Everybody waits for that, so
+/// Pages in the write-ahead log after which they are copied into the database. Everybody waits for that, so
 /// it is done often and is short.
 const LONGEST_WAL: i64 = 256;
 
@@ -33,8 +33,6 @@ pub enum Request {
     Append(Vec<Entry>, LogFlushed<TypeConfig>),
     /// Write the vote.
     Vote(Vote, Done),
-    /// Remember how far the log is committed; goes along with the next transaction, for it may be lost.
-    Committed(LogId),
     /// Remove entries from this index on.
     Truncate(u64, Done),
     /// Remove entries up to this one.
@@ -69,7 +67,6 @@ impl Writer {
         let thread = Thread {
             connection,
             lock: Some(lock),
-            committed: None,
             failed: None,
             durable: durable.clone(),
             purge_to: purged.map(|id| id.index),
@@ -108,7 +105,6 @@ impl Writer {
 struct Thread {
     connection: Connection,
     lock: Option<File>,
-    committed: Option<LogId>,
     /// The first failure; after it nothing is written any more, for a hole in the log would be worse.
     failed: Option<String>,
     durable: Arc<AtomicU64>,
@@ -163,17 +159,12 @@ impl Thread {
 
     /// Writes a batch in one transaction and answers everybody in it.
     fn write(&mut self, batch: Vec<Request>, stop: bool) {
-        let only_marks = batch.iter().all(|request| matches!(request, Request::Committed(_)));
         let mut answers = Vec::with_capacity(batch.len());
         let mut last = None;
         let result = match self.failed.clone() {
             Some(failed) => {
-                answers.extend(batch.into_iter().filter_map(answer_of));
+                answers.extend(batch.into_iter().map(answer_of));
                 Err(failed)
-            }
-            None if only_marks => {
-                self.committed = batch.iter().rev().find_map(mark_of).or(self.committed);
-                return;
             }
             None => self.transaction(batch, &mut answers, &mut last).map_err(|cause| cause.to_string()),
         };
@@ -215,12 +206,7 @@ impl Thread {
             if outcome.is_ok() {
                 outcome = self.execute(&request, last);
             }
-            answers.extend(answer_of(request));
-        }
-        if outcome.is_ok()
-            && let Some(committed) = self.committed.take()
-        {
-            outcome = database::write_single(&self.connection, COMMITTED, &committed);
+            answers.push(answer_of(request));
         }
         match outcome {
             Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
@@ -242,7 +228,6 @@ impl Thread {
                 }
             }
             Request::Vote(vote, _) => database::write_single(connection, VOTE, vote)?,
-            Request::Committed(log_id) => self.committed = Some(*log_id),
             Request::Truncate(from, _) => {
                 connection.execute("DELETE FROM log WHERE position >= ?1", [*from as i64])?;
                 *last = None;
@@ -263,21 +248,13 @@ impl Thread {
     }
 }
 
-fn mark_of(request: &Request) -> Option<LogId> {
+fn answer_of(request: Request) -> Answer {
     match request {
-        Request::Committed(log_id) => Some(*log_id),
-        _ => None,
-    }
-}
-
-fn answer_of(request: Request) -> Option<Answer> {
-    match request {
-        Request::Append(_, callback) => Some(Answer::Log(callback)),
-        Request::Committed(_) => None,
+        Request::Append(_, callback) => Answer::Log(callback),
         Request::Vote(_, done)
         | Request::Truncate(_, done)
         | Request::Purge(_, done)
         | Request::SnapshotReady(_, done)
-        | Request::Stop(done) => Some(Answer::Done(done)),
+        | Request::Stop(done) => Answer::Done(done),
     }
 }

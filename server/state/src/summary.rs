@@ -1,5 +1,7 @@
 //! Job status and counts, derived from allocations and evaluations each time they are read.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use model::allocation::ClientStatus;
 use model::api::{JobChildrenSummary, JobSummary, TaskGroupSummary};
 use model::compiled::JobKind;
@@ -37,6 +39,17 @@ impl State {
         self.jobs.get(key).map(|job| self.status_of(key, job))
     }
 
+    /// How many jobs do what. Looks at every evaluation once, and not at those of each job.
+    pub fn job_status_counts(&self) -> BTreeMap<JobStatus, usize> {
+        let waiting: BTreeSet<&JobKey> =
+            self.evals().filter(|eval| !eval.status.is_terminal()).map(|eval| &eval.job).collect();
+        let mut counts = BTreeMap::new();
+        for (key, job) in self.jobs() {
+            *counts.entry(self.status_if(key, job, || waiting.contains(key))).or_default() += 1;
+        }
+        counts
+    }
+
     /// The current document of a job with its present `Status` filled in, as the API shows it.
     pub fn job_document(&self, key: &JobKey) -> Option<Job> {
         let job = self.jobs.get(key)?;
@@ -45,6 +58,11 @@ impl State {
     }
 
     fn status_of(&self, key: &JobKey, job: &StoredJob) -> JobStatus {
+        self.status_if(key, job, || self.evals_of_job(key).any(|eval| !eval.status.is_terminal()))
+    }
+
+    /// `waits` tells whether an evaluation of the job is open.
+    fn status_if(&self, key: &JobKey, job: &StoredJob, waits: impl FnOnce() -> bool) -> JobStatus {
         if self.alloc_rows_of_job(key).any(|row| !row.is_terminal()) {
             return JobStatus::Running;
         }
@@ -52,8 +70,7 @@ impl State {
         if lasting && !job.head().stopped {
             return JobStatus::Running;
         }
-        let waiting = self.evals_of_job(key).any(|eval| !eval.status.is_terminal());
-        if waiting { JobStatus::Pending } else { JobStatus::Dead }
+        if waits() { JobStatus::Pending } else { JobStatus::Dead }
     }
 
     /// Counts of a job's allocations by group. Allocations that were collected are no longer counted.

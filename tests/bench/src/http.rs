@@ -38,13 +38,12 @@ impl Connection<UnixStream> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends one request and returns the body of the answer.
     pub async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut request = head.into_bytes();
-        request.extend_from_slice(body);
-        self.stream.write_all(&request).await?;
+        self.send_whole(&request(method, path, body)).await
+    }
+
+    /// Sends what [`request`] has made, and returns the body of the answer.
+    pub async fn send_whole(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+        self.stream.write_all(request).await?;
         self.answer().await
     }
 
@@ -76,6 +75,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         Ok(())
     }
+}
+
+/// The bytes of one request.
+pub fn request(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// A raw_exec job of `count` copies, as a registration's body.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::agent::Agent;
 use crate::figure::{Goal, Report};
-use crate::http::{Connection, raw_exec_job};
+use crate::http::{Connection, raw_exec_job, request};
 use crate::machine::fdatasyncs_per_second;
 
 /// Clients and how many jobs they register together.
@@ -29,9 +29,11 @@ pub async fn measure(smoke: bool) -> Result<Report> {
 }
 
 async fn round(address: SocketAddr, clients: usize, jobs: usize) -> Result<f64> {
+    // Made before the clock starts: what is measured shares the machine with who measures.
+    let requests: Arc<Vec<Vec<u8>>> = Arc::new((0..jobs).map(registration).collect());
     let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
-    let tasks: Vec<_> = (0..clients).map(|_| tokio::spawn(register(address, next.clone(), jobs))).collect();
+    let tasks: Vec<_> = (0..clients).map(|_| tokio::spawn(register(address, next.clone(), requests.clone()))).collect();
     for task in tasks {
         task.await??;
     }
@@ -46,15 +48,17 @@ async fn round(address: SocketAddr, clients: usize, jobs: usize) -> Result<f64> 
     }
 }
 
-async fn register(address: SocketAddr, next: Arc<AtomicUsize>, jobs: usize) -> Result<()> {
+fn registration(number: usize) -> Vec<u8> {
+    let job = raw_exec_job(&format!("w-{number}"), "service", 0, "/bin/true", &[]);
+    request("PUT", "/v1/jobs", job.to_string().as_bytes())
+}
+
+async fn register(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> Result<()> {
     let mut connection = Connection::open(address).await?;
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= jobs {
-            return Ok(());
-        }
-        connection.register(&raw_exec_job(&format!("w-{number}"), "service", 0, "/bin/true", &[])).await?;
+    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+        connection.send_whole(request).await?;
     }
+    Ok(())
 }
 
 /// Evaluations that are not complete yet.

@@ -82,7 +82,9 @@ fn store_version(
     };
     let job = Arc::new(StoredJob { document: Arc::new(document.with_head(head)), submission });
     writer.put_job(job.clone());
-    writer.prune_versions(key);
+    if stored.is_some() {
+        writer.prune_versions(key);
+    }
     job
 }
 

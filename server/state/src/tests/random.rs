@@ -1,5 +1,7 @@
 //! Random sequences of commands: whatever comes, the state stays sound and replicas stay equal.
 
+use std::collections::BTreeMap;
+
 use model::allocation::{Allocation, ClientStatus};
 use model::evaluation::{EvalStatus, Evaluation, Plan};
 use model::id::{AllocId, JobKey, NodeId, Seed};
@@ -148,6 +150,11 @@ proptest! {
     fn whatever_comes_the_state_stays_sound(rolls in prop::collection::vec(any::<Roll>(), 1..120)) {
         let (state, log) = commands(&rolls).map_err(TestCaseError::fail)?;
         let hash = state.hash().unwrap();
+        let mut counts = BTreeMap::new();
+        for (key, _) in state.jobs() {
+            *counts.entry(state.job_status(key).unwrap()).or_default() += 1;
+        }
+        prop_assert_eq!(state.job_status_counts(), counts);
 
         // Another replica, which hears everything twice, from the log, and restarts from a snapshot half way.
         let mut replica = State::new();

@@ -17,7 +17,7 @@ pub(super) fn check(world: &World) -> Vec<String> {
         found.push(format!("evaluation {} of {} ({}) still waits", eval.id.short(), eval.job, eval.triggered_by));
     }
     for (_, stored) in state.jobs() {
-        for group in &stored.compiled().groups {
+        for group in stored.compiled().groups.iter() {
             group_holds(state, stored.compiled(), group, &mut found);
         }
     }
