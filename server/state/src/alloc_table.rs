@@ -1,26 +1,19 @@
 //! The table of allocations and its indexes.
-//!
-//! Rows lie in slots, in the order in which they came; the indexes hold the numbers of slots. So a snapshot that is
-//! kept by somebody costs the next writer a copy of a few numbers, and a row that changes is written in one place.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use imbl::{OrdMap, Vector};
+use imbl::OrdMap;
 use model::id::{AllocId, JobKey, NodeId};
 
 use crate::alloc_row::AllocRow;
 use crate::on_node::{Held, OnNode};
+use crate::rows::{Rows, Slot};
 
-/// Where a row lies.
-pub(crate) type Slot = u32;
-
-/// All allocations. Two tables are equal when their rows are, whatever the slots.
+/// All allocations. Two tables are equal when their rows are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AllocTable {
-    slots: Vector<Option<Arc<AllocRow>>>,
-    free: Vector<Slot>,
-    by_id: OrdMap<AllocId, Slot>,
+    rows: Rows<AllocId, AllocRow>,
     /// Nothing is there for a job without allocations.
     by_job: OrdMap<JobKey, OrdMap<AllocId, Slot>>,
     /// Nothing is there for a node without allocations.
@@ -29,7 +22,7 @@ pub(crate) struct AllocTable {
 
 impl PartialEq for AllocTable {
     fn eq(&self, other: &AllocTable) -> bool {
-        self.by_id.len() == other.by_id.len() && self.rows().eq(other.rows())
+        self.rows == other.rows
     }
 }
 
@@ -37,48 +30,32 @@ impl AllocTable {
     /// Adds a row or replaces the one with its id. Job and node of a row never change.
     pub fn put(&mut self, row: AllocRow) {
         let row = Arc::new(row);
-        match self.by_id.get(&row.id()) {
-            Some(slot) => self.replace(*slot, row),
-            None => self.add(row),
+        match self.rows.put(row.id(), row.clone()) {
+            (slot, Some(old)) => self.replaced(slot, &old, &row),
+            (slot, None) => self.added(slot, &row),
         }
     }
 
-    fn add(&mut self, row: Arc<AllocRow>) {
-        let slot = match self.free.pop_back() {
-            Some(slot) => slot,
-            None => {
-                self.slots.push_back(None);
-                // Four thousand million rows do not fit into memory.
-                (self.slots.len() - 1) as Slot
-            }
-        };
-        self.by_id.insert(row.id(), slot);
+    fn added(&mut self, slot: Slot, row: &AllocRow) {
         match self.by_job.get_mut(row.job()) {
             Some(of_job) => drop(of_job.insert(row.id(), slot)),
             None => drop(self.by_job.insert(row.job().clone(), OrdMap::unit(row.id(), slot))),
         }
-        self.by_node.entry(row.node_id()).or_default().add(&row, slot);
-        self.slots.set(slot as usize, Some(row));
+        self.by_node.entry(row.node_id()).or_default().add(row, slot);
     }
 
-    fn replace(&mut self, slot: Slot, row: Arc<AllocRow>) {
-        let Some(place) = self.slots.get_mut(slot as usize) else { return };
-        let node = row.node_id();
-        let Some(old) = place.replace(row) else { return };
-        let Some(Some(row)) = self.slots.get(slot as usize) else { return };
-        if !OnNode::sees_no_difference(&old, row)
-            && let Some(on_node) = self.by_node.get_mut(&node)
+    fn replaced(&mut self, slot: Slot, old: &AllocRow, row: &AllocRow) {
+        if !OnNode::sees_no_difference(old, row)
+            && let Some(on_node) = self.by_node.get_mut(&row.node_id())
         {
-            on_node.remove(&old);
+            on_node.remove(old);
             on_node.add(row, slot);
         }
     }
 
     /// Removes a row.
     pub fn remove(&mut self, id: AllocId) -> Option<Arc<AllocRow>> {
-        let slot = self.by_id.remove(&id)?;
-        let row = self.slots.get_mut(slot as usize)?.take()?;
-        self.free.push_back(slot);
+        let row = self.rows.remove(id)?;
         if let Some(of_job) = self.by_job.get_mut(row.job()) {
             of_job.remove(&id);
             if of_job.is_empty() {
@@ -94,32 +71,28 @@ impl AllocTable {
         Some(row)
     }
 
-    fn at(&self, slot: Slot) -> Option<&Arc<AllocRow>> {
-        self.slots.get(slot as usize)?.as_ref()
-    }
-
     fn all<'a>(&'a self, slots: impl Iterator<Item = &'a Slot>) -> impl Iterator<Item = &'a Arc<AllocRow>> {
-        slots.filter_map(|slot| self.at(*slot))
+        slots.filter_map(|slot| self.rows.at(*slot))
     }
 
     /// One row.
     pub fn get(&self, id: AllocId) -> Option<&Arc<AllocRow>> {
-        self.at(*self.by_id.get(&id)?)
+        self.rows.get(id)
     }
 
     /// Whether there is such a row.
     pub fn contains(&self, id: AllocId) -> bool {
-        self.by_id.contains_key(&id)
+        self.rows.get(id).is_some()
     }
 
     /// All rows, by id.
     pub fn rows(&self) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.all(self.by_id.values())
+        self.rows.values()
     }
 
     /// The rows with these ids, by id.
     pub fn range(&self, ids: RangeInclusive<AllocId>) -> impl Iterator<Item = &Arc<AllocRow>> {
-        self.all(self.by_id.range(ids).map(|(_, slot)| slot))
+        self.rows.range(ids)
     }
 
     /// The rows of a job, by id.
@@ -154,27 +127,14 @@ impl AllocTable {
 
     /// What is wrong with the indexes, in words; for [`crate::invariant`].
     pub fn damage(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (id, slot) in &self.by_id {
-            match self.at(*slot) {
-                Some(row) if row.id() == *id => {}
-                _ => found.push(format!("allocation {id} is not where its index says")),
-            }
-        }
-        let mut fresh = AllocTable { slots: self.slots.clone(), ..AllocTable::default() };
-        for (slot, row) in self.slots.iter().enumerate().filter_map(|(slot, row)| Some((slot as Slot, row.as_ref()?))) {
-            fresh.by_id.insert(row.id(), slot);
-            fresh.by_job.entry(row.job().clone()).or_default().insert(row.id(), slot);
-            fresh.by_node.entry(row.node_id()).or_default().add(row, slot);
-        }
-        let same = [fresh.by_id == self.by_id, fresh.by_job == self.by_job, fresh.by_node == self.by_node];
-        for (same, index) in same.into_iter().zip(["id", "job", "node"]) {
+        let mut found = self.rows.damage("allocation", AllocRow::id);
+        let mut fresh = AllocTable::default();
+        self.rows.in_slots().for_each(|(slot, row)| fresh.added(slot, row));
+        let same = [fresh.by_job == self.by_job, fresh.by_node == self.by_node];
+        for (same, index) in same.into_iter().zip(["job", "node"]) {
             if !same {
                 found.push(format!("the index of allocations by {index} differs from the allocations"));
             }
-        }
-        if self.slots.len() != self.by_id.len() + self.free.len() {
-            found.push("a slot is neither used nor free".to_owned());
         }
         found
     }

@@ -62,8 +62,9 @@ fn orphans(state: &State, found: &mut Vec<String>) {
 }
 
 fn evals(state: &State, found: &mut Vec<String>) {
-    for (id, eval) in &state.evals {
-        if eval.id != *id || !state.evals_by_job.contains(&(eval.job.clone(), *id)) {
+    found.extend(state.evals.damage("evaluation", |eval| eval.id));
+    for (id, eval) in state.evals.iter() {
+        if !state.evals_by_job.contains(&(eval.job.clone(), *id)) {
             found.push(format!("evaluation {id} is missing in an index"));
         }
         row_index(found, "evaluation", &id.to_string(), eval.modify_index, state.table_index(Table::Evals));

@@ -19,6 +19,7 @@ mod on_node;
 pub mod planted;
 mod reply;
 mod row;
+mod rows;
 mod snapshot;
 mod state;
 mod summary;

@@ -5,8 +5,8 @@ use model::id::AllocId;
 use model::rpc::IdDigest;
 
 use crate::alloc_row::AllocRow;
-use crate::alloc_table::Slot;
 use crate::amounts::Amounts;
+use crate::rows::Slot;
 
 /// The allocations of one node.
 #[derive(Clone, Debug, Default, PartialEq)]

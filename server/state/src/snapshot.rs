@@ -243,7 +243,7 @@ impl Restore {
             Row::Alloc(alloc) => self.take_alloc(*alloc)?,
             Row::Eval(eval) => {
                 state.evals_by_job.insert((eval.job.clone(), eval.id));
-                state.evals.insert(eval.id, Arc::from(eval));
+                state.evals.put(eval.id, Arc::from(eval));
             }
             Row::Scheduling(config) => state.scheduling = Some(Arc::new(config)),
             Row::Seen { seed, reply } => {

@@ -16,6 +16,7 @@ use crate::command::Command;
 use crate::on_node::OnNode;
 use crate::reply::{Outcome, Reply};
 use crate::row::StoredJob;
+use crate::rows::Rows;
 use crate::touched::Table;
 use crate::{VERSIONS_KEPT, apply};
 
@@ -31,7 +32,7 @@ pub struct State {
     pub(crate) versions: OrdMap<VersionKey, Arc<StoredJob>>,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
     pub(crate) allocs: AllocTable,
-    pub(crate) evals: OrdMap<EvalId, Arc<Evaluation>>,
+    pub(crate) evals: Rows<EvalId, Evaluation>,
     /// None until an operator sets one.
     pub(crate) scheduling: Option<Arc<SchedulerConfiguration>>,
     pub(crate) seen: OrdMap<Seed, Arc<Reply>>,
@@ -242,12 +243,12 @@ impl State {
 
     /// One evaluation.
     pub fn eval(&self, id: EvalId) -> Option<Arc<Evaluation>> {
-        self.evals.get(&id).cloned()
+        self.evals.get(id).cloned()
     }
 
     /// All evaluations of a job, by id.
     pub fn evals_of_job<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Arc<Evaluation>> + use<'a> {
         let range = (key.clone(), EvalId(FIRST))..=(key.clone(), EvalId(LAST));
-        self.evals_by_job.range(range).filter_map(|(_, id)| self.evals.get(id))
+        self.evals_by_job.range(range).filter_map(|(_, id)| self.evals.get(*id))
     }
 }

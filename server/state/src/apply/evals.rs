@@ -30,7 +30,7 @@ impl<'a> Cause<'a> {
 /// somebody may want it planned after all.
 pub(super) fn update(writer: &mut Writer<'_>, evals: &[Evaluation]) -> Reply {
     for eval in evals {
-        let stored = writer.state.evals.get(&eval.id);
+        let stored = writer.state.evals.get(eval.id);
         if stored.is_none_or(|stored| stored.modify_index == eval.modify_index) {
             put(writer, eval.clone());
         }
@@ -40,7 +40,7 @@ pub(super) fn update(writer: &mut Writer<'_>, evals: &[Evaluation]) -> Reply {
 
 /// Stores an evaluation that may exist already: creation index and time are kept.
 pub(super) fn put(writer: &mut Writer<'_>, mut eval: Evaluation) {
-    let stored = writer.state.evals.get(&eval.id);
+    let stored = writer.state.evals.get(eval.id);
     (eval.create_index, eval.create_time) =
         stored.map_or((writer.index, writer.at), |stored| (stored.create_index, stored.create_time));
     writer.put_eval(eval);

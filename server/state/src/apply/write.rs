@@ -138,19 +138,19 @@ impl<'a> Writer<'a> {
         eval.modify_index = self.index;
         eval.modify_time = self.at;
         self.note_eval(&eval);
-        if let Some(old) = self.state.evals.get(&eval.id)
+        if let Some(old) = self.state.evals.get(eval.id)
             && old.job != eval.job
         {
             let stale = (old.job.clone(), eval.id);
             self.state.evals_by_job.remove(&stale);
         }
         self.state.evals_by_job.insert((eval.job.clone(), eval.id));
-        self.state.evals.insert(eval.id, Arc::new(eval));
+        self.state.evals.put(eval.id, Arc::new(eval));
     }
 
     /// Removes an evaluation.
     pub fn remove_eval(&mut self, id: EvalId) {
-        let Some(eval) = self.state.evals.remove(&id) else { return };
+        let Some(eval) = self.state.evals.remove(id) else { return };
         self.note_eval(&eval);
         self.state.evals_by_job.remove(&(eval.job.clone(), id));
     }
