@@ -191,15 +191,16 @@ impl LogStore {
     }
 }
 
-/// Drops what is durable from the front of the tail, but for the last few.
-fn trim(shared: &mut Shared, durable: Option<u64>) {
-    let Some(durable) = durable else { return };
+/// Takes what is durable from the front of the tail, but for the last few.
+fn trim(shared: &mut Shared, durable: Option<u64>) -> Vec<Entry> {
+    let mut old = Vec::new();
     while shared.tail.len() > TAIL_ENTRIES
         && let Some(first) = shared.tail.first_entry()
-        && *first.key() <= durable
+        && durable.is_some_and(|durable| *first.key() <= durable)
     {
-        first.remove();
+        old.push(first.remove());
     }
+    old
 }
 
 fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
@@ -275,7 +276,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        {
+        let old = {
             let mut shared = self.shared.lock();
             for entry in &entries {
                 if let EntryPayload::Normal(batch) = &entry.payload {
@@ -284,9 +285,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 shared.last = Some(entry.log_id);
                 shared.tail.insert(entry.log_id.index, entry.clone());
             }
-            trim(&mut shared, self.writer.durable());
-        }
-        self.writer.send(Request::Append(entries, callback));
+            trim(&mut shared, self.writer.durable())
+        };
+        self.writer.send(Request::Append { entries, callback, old });
         Ok(())
     }
 

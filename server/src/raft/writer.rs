@@ -29,8 +29,8 @@ pub type Done = oneshot::Sender<Result<(), String>>;
 
 /// What the writer is asked to do.
 pub enum Request {
-    /// Write entries; the callback is told when they are durable.
-    Append(Vec<Entry>, LogFlushed<TypeConfig>),
+    /// Write entries; the callback is told when they are durable. Then older ones are dropped, for nobody waits here.
+    Append { entries: Vec<Entry>, callback: LogFlushed<TypeConfig>, old: Vec<Entry> },
     /// Write the vote.
     Vote(Vote, Done),
     /// Remove entries from this index on.
@@ -41,12 +41,6 @@ pub enum Request {
     SnapshotReady(Box<SnapshotRecord>, Done),
     /// Write what is queued before this and end.
     Stop(Done),
-}
-
-/// Whom to tell when a transaction has ended.
-enum Answer {
-    Log(LogFlushed<TypeConfig>),
-    Done(Done),
 }
 
 /// The asking side of the writer.
@@ -159,27 +153,18 @@ impl Thread {
 
     /// Writes a batch in one transaction and answers everybody in it.
     fn write(&mut self, batch: Vec<Request>, stop: bool) {
-        let mut answers = Vec::with_capacity(batch.len());
-        let mut last = None;
-        let result = match self.failed.clone() {
-            Some(failed) => {
-                answers.extend(batch.into_iter().map(answer_of));
-                Err(failed)
-            }
-            None => self.transaction(batch, &mut answers, &mut last).map_err(|cause| cause.to_string()),
+        let result = match &self.failed {
+            Some(failed) => Err(failed.clone()),
+            None => self.transaction(&batch).map_err(|cause| cause.to_string()),
         };
         match &result {
-            Ok(()) => {
-                if let Some(index) = last {
-                    self.durable.store(index, Ordering::Release);
-                }
-            }
+            Ok(Some(index)) => self.durable.store(*index, Ordering::Release),
             Err(cause) if self.failed.is_none() => {
                 tracing::error!(%cause, "the log cannot be written; this server stops accepting writes");
                 self.purge_to = None;
                 self.failed = Some(cause.clone());
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         if stop {
             // Only saves the next start the replay of the write-ahead log.
@@ -187,29 +172,20 @@ impl Thread {
             // Before the answer, so that whoever waits for the end can open the database again.
             self.lock = None;
         }
-        for answer in answers {
-            match answer {
-                Answer::Log(callback) => callback.log_io_completed(result.clone().map_err(std::io::Error::other)),
-                Answer::Done(done) => drop(done.send(result.clone())),
-            }
-        }
+        let result = result.map(drop);
+        let done: Vec<Vec<Entry>> = batch.into_iter().map(|request| answer(request, &result)).collect();
+        drop(done);
     }
 
-    fn transaction(
-        &mut self,
-        batch: Vec<Request>,
-        answers: &mut Vec<Answer>,
-        last: &mut Option<u64>,
-    ) -> Result<(), DatabaseError> {
-        let mut outcome = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(DatabaseError::from);
-        for request in batch {
-            if outcome.is_ok() {
-                outcome = self.execute(&request, last);
+    /// Answers with the last entry that was written, if there is one.
+    fn transaction(&mut self, batch: &[Request]) -> Result<Option<u64>, DatabaseError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut last = None;
+        match batch.iter().try_for_each(|request| self.execute(request, &mut last)) {
+            Ok(()) => {
+                self.connection.execute_batch("COMMIT")?;
+                Ok(last)
             }
-            answers.push(answer_of(request));
-        }
-        match outcome {
-            Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
             Err(cause) => {
                 // The first error is the one to tell.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -221,7 +197,7 @@ impl Thread {
     fn execute(&mut self, request: &Request, last: &mut Option<u64>) -> Result<(), DatabaseError> {
         let connection = &self.connection;
         match request {
-            Request::Append(entries, _) => {
+            Request::Append { entries, .. } => {
                 for entry in entries {
                     database::write_entry(connection, entry)?;
                     *last = Some(entry.log_id.index);
@@ -248,13 +224,18 @@ impl Thread {
     }
 }
 
-fn answer_of(request: Request) -> Answer {
+/// Tells the asker, and leaves what can be dropped when everybody was told.
+fn answer(request: Request, result: &Result<(), String>) -> Vec<Entry> {
     match request {
-        Request::Append(_, callback) => Answer::Log(callback),
+        Request::Append { callback, old, .. } => {
+            callback.log_io_completed(result.clone().map_err(std::io::Error::other));
+            return old;
+        }
         Request::Vote(_, done)
         | Request::Truncate(_, done)
         | Request::Purge(_, done)
         | Request::SnapshotReady(_, done)
-        | Request::Stop(done) => Answer::Done(done),
+        | Request::Stop(done) => drop(done.send(result.clone())),
     }
+    Vec::new()
 }
