@@ -315,7 +315,9 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
 /// Those that `source` waits for and that have not ended here.
 fn living(all: &BTreeMap<AllocId, RunnerHandle>, source: &AllocWithJob) -> BTreeSet<AllocId> {
     let living = all.iter().filter(|(_, runner)| !runner.view.read().ended);
-    handover::predecessors(&source.alloc.starts_after, &living.map(|(id, runner)| (*id, runner.released)).collect())
+    let mut waits_for = source.alloc.starts_after.clone();
+    waits_for.extend(handover::inherits_from(&source.alloc, source.job.compiled()));
+    handover::predecessors(&waits_for, &living.map(|(id, runner)| (*id, runner.released)).collect())
 }
 
 fn note_end(context: &Context, runners: &Runners, id: AllocId) {

@@ -35,6 +35,10 @@ pub struct ClientConfig {
     pub dns_servers: Vec<IpAddr>,
     /// The catalog's domain, such as `drover`, for the search domains of containers; empty for none.
     pub dns_domain: String,
+    /// Directories that groups may mount, by name.
+    pub host_volumes: BTreeMap<String, HostVolume>,
+    /// Networks that ports can name, by name.
+    pub host_networks: BTreeMap<String, HostNetwork>,
     /// Total CPU in MHz instead of what is found.
     pub cpu_total: Option<i64>,
     /// Total memory in MB instead of what is found.
@@ -47,6 +51,26 @@ pub struct ClientConfig {
     pub dev: bool,
     /// The agent's version, announced as `nomad.version`.
     pub version: String,
+}
+
+/// A directory of the host that groups may mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostVolume {
+    /// An absolute path.
+    pub path: PathBuf,
+    /// Whether nobody may write to it.
+    pub read_only: bool,
+}
+
+/// Which addresses of the host belong to a network; what is empty does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostNetwork {
+    /// Those within this range, as `10.0.0.0/8`.
+    pub cidr: String,
+    /// Those of this interface.
+    pub interface: String,
+    /// Host ports kept back on it, as `22,80,8500-8600`.
+    pub reserved_ports: String,
 }
 
 /// What a node keeps for itself.
@@ -79,6 +103,8 @@ impl ClientConfig {
             advertise_address: None,
             dns_servers: Vec::new(),
             dns_domain: "drover".to_owned(),
+            host_volumes: BTreeMap::new(),
+            host_networks: BTreeMap::new(),
             cpu_total: None,
             memory_total_mb: None,
             dynamic_ports: (20_000, 32_000),

@@ -138,3 +138,92 @@ const FETCH: &str = r#"job "fetch" {
   }
 }
 "#;
+
+#[tokio::test]
+async fn volumes_of_the_host_are_mounted_and_outlive_their_users() {
+    // Given a node with two volumes, one of which nobody may write to
+    let engine = Engine::with_web_image("drover-scenario:volumes", 80, "unused");
+    let volumes = tempfile::tempdir().unwrap();
+    let path_of = |name: &str| volumes.path().join(name);
+    for name in ["data", "given"] {
+        std::fs::create_dir(path_of(name)).unwrap();
+    }
+    std::fs::write(path_of("given").join("note"), "from the host\n").unwrap();
+    let volume = |name: &str, more: &str| {
+        format!("  host_volume {name:?} {{\n    path = {:?}\n{more}  }}\n", path_of(name).display().to_string())
+    };
+    let config = format!("client {{\n{}{}}}\n", volume("data", ""), volume("given", "    read_only = true\n"));
+    let (_config_dir, config) = job_file(&config);
+    let agent = Agent::start(&["-config", &config]).await;
+
+    // When a job mounts both, then it keeps what it writes to the one, and cannot write to the other
+    let (_dir, file) = job_file(&VOLUMES.replace("SOURCE", "data"));
+    let run = agent.drover(&["job", "run", &file]).await;
+    assert_eq!(run.code, 0, "{run}\n{}", agent.output());
+    let logs = agent.drover(&["logs", "volumes"]).await;
+    assert!(logs.out.contains("from the host"), "{logs}");
+    assert_eq!(std::fs::read_to_string(path_of("data").join("written")).unwrap(), "by the task\n");
+
+    // When a job asks for a volume that no node has, then it is told what is missing
+    let (_other_dir, file) = job_file(&VOLUMES.replace("SOURCE", "elsewhere").replace("\"volumes\"", "\"lost\""));
+    let lost = agent.drover(&["job", "run", &file]).await;
+    assert_eq!(lost.code, 2, "{lost}");
+    assert!(lost.err.contains("Of host volumes [\"given\", \"elsewhere\"] one is missing on 1 node"), "{lost}");
+
+    // When a driver that cannot mount is to mount, then the job is refused
+    let raw = VOLUMES.replace("SOURCE", "data").replace("\"docker\"", "\"raw_exec\"").replace("image", "# image");
+    let (_raw_dir, file) = job_file(&raw);
+    let refused = agent.drover(&["job", "run", &file]).await;
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.err.contains("driver \"raw_exec\" cannot mount volumes"), "{refused}");
+    drop(agent);
+    engine.docker(&["rmi", "drover-scenario:volumes"]);
+}
+
+const VOLUMES: &str = r#"job "volumes" {
+  type = "batch"
+  group "g" {
+    volume "kept" {
+      type   = "host"
+      source = "SOURCE"
+    }
+    volume "given" {
+      type      = "host"
+      source    = "given"
+      read_only = true
+    }
+    restart {
+      attempts = 0
+    }
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+    task "t" {
+      driver = "docker"
+      config {
+        image   = "drover-scenario:volumes"
+        command = "/bin/sh"
+        args    = ["-c", "echo by the task > /data/written && ! touch /given/no && cat /given/note"]
+      }
+      volume_mount {
+        volume      = "kept"
+        destination = "/data"
+      }
+      volume_mount {
+        volume      = "given"
+        destination = "/given"
+      }
+    }
+  }
+}
+"#;
+
+#[tokio::test]
+async fn a_volume_without_its_directory_is_told_before_anything_starts() {
+    let agent = Agent::start(&[]).await;
+    let (_dir, config) = job_file("client {\n  host_volume \"data\" {\n    path = \"/no/such/place\"\n  }\n}\n");
+    let refused = agent.drover(&["agent", "-dev", "-http-port", "0", "-dns-port", "0", "-config", &config]).await;
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.err.contains("\"data\"") && refused.err.contains("mkdir -p /no/such/place"), "{refused}");
+}

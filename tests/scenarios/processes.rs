@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use scenarios::{Agent, binary, example, listener_of};
+use scenarios::{Agent, binary, example, job_file, listener_of};
 
 fn web_job() -> Vec<String> {
     let command = format!("command={}", binary("hello-web").display());
@@ -43,4 +43,38 @@ async fn a_killed_process_leaves_the_catalog_and_comes_back() {
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     agent.wait("two instances", async |agent| agent.dig("web.service.drover", "SRV").await.len() == 2).await;
     agent.wait("three instances again", async |agent| agent.dig("web.service.drover", "SRV").await.len() == 3).await;
+}
+
+/// Adds a line to the shared data and to its own, and prints both.
+const STICKY: &str = r#"job "sticky" {
+  group "g" {
+    ephemeral_disk {
+      sticky = true
+    }
+    task "t" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/sh"
+        args    = ["-c", "for d in $NOMAD_ALLOC_DIR/data $NOMAD_TASK_DIR; do echo VERSION >> $d/lines; done; cat $NOMAD_ALLOC_DIR/data/lines $NOMAD_TASK_DIR/lines; exec sleep 1000"]
+      }
+    }
+  }
+}
+"#;
+
+#[tokio::test]
+async fn a_sticky_disk_goes_to_the_replacement() {
+    let agent = Agent::start(&[]).await;
+    for version in ["one", "two"] {
+        let (_dir, file) = job_file(&STICKY.replace("VERSION", version));
+        let run = agent.drover(&["job", "run", &file]).await;
+        assert_eq!(run.code, 0, "{run}\n{}", agent.output());
+    }
+    agent
+        .wait("the replacement has printed", async |agent| {
+            agent.drover(&["logs", "sticky"]).await.out.matches("two").count() == 2
+        })
+        .await;
+    let logs = agent.drover(&["logs", "sticky"]).await;
+    assert_eq!(logs.out.matches("one").count(), 2, "the first copy's lines, of both directories: {logs}");
 }

@@ -67,6 +67,8 @@ pub struct ClientSection {
     pub meta: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
     pub reserved: ReservedSection,
+    pub host_volume: BTreeMap<String, HostVolumeSection>,
+    pub host_network: BTreeMap<String, HostNetworkSection>,
     pub cpu_total_compute: Option<i64>,
     pub memory_total_mb: Option<i64>,
     pub min_dynamic_port: Option<u16>,
@@ -80,6 +82,23 @@ pub struct ReservedSection {
     pub cpu: i64,
     pub memory: i64,
     pub disk: i64,
+    pub reserved_ports: String,
+}
+
+/// `client.host_volume "<name>"`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HostVolumeSection {
+    pub path: PathBuf,
+    pub read_only: bool,
+}
+
+/// `client.host_network "<name>"`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HostNetworkSection {
+    pub cidr: String,
+    pub interface: String,
     pub reserved_ports: String,
 }
 
@@ -136,6 +155,11 @@ const KNOWN: &[&str] = &[
     "client.reserved.memory",
     "client.reserved.disk",
     "client.reserved.reserved_ports",
+    "client.host_volume.*.path",
+    "client.host_volume.*.read_only",
+    "client.host_network.*.cidr",
+    "client.host_network.*.interface",
+    "client.host_network.*.reserved_ports",
     "client.cpu_total_compute",
     "client.memory_total_mb",
     "client.min_dynamic_port",
@@ -174,6 +198,7 @@ impl AgentConfig {
         if config.acl.enabled {
             bail!("acl.enabled = true is not supported yet; remove it to run without access control");
         }
+        config.client.host_volume.iter().try_for_each(check_volume)?;
         Ok(config)
     }
 
@@ -201,6 +226,17 @@ impl AgentConfig {
     }
 }
 
+fn check_volume((name, section): (&String, &HostVolumeSection)) -> Result<()> {
+    let shown = section.path.display();
+    if !section.path.is_absolute() {
+        bail!("client.host_volume {name:?} needs an absolute path, not {:?}", shown.to_string());
+    }
+    if !section.path.is_dir() {
+        bail!("client.host_volume {name:?}: {shown} is no directory; make it: mkdir -p {shown}");
+    }
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<Value> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
@@ -218,20 +254,33 @@ fn unknown_keys(value: &Value, prefix: &str) -> Vec<String> {
     let mut unknown = Vec::new();
     for (key, value) in object {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        let open = |known: &&str| {
-            known.strip_suffix(".**").is_some_and(|stem| path == stem || path.starts_with(&format!("{stem}.")))
-        };
-        if KNOWN.contains(&path.as_str()) || KNOWN.iter().any(open) {
+        if KNOWN.iter().any(|known| is_named(known, &path)) {
             continue;
         }
-        let section = format!("{path}.");
-        if value.is_object() && KNOWN.iter().any(|known| known.starts_with(&section)) {
+        if value.is_object() && KNOWN.iter().any(|known| is_above(known, &path)) {
             unknown.extend(unknown_keys(value, &path));
         } else {
             unknown.push(path);
         }
     }
     unknown
+}
+
+/// Whether `known` stands for `path`.
+fn is_named(known: &str, path: &str) -> bool {
+    match known.strip_suffix(".**") {
+        Some(stem) => path == stem || path.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.')),
+        None => known.split('.').count() == path.split('.').count() && agree(known, path),
+    }
+}
+
+/// Whether `known` stands for something below `path`.
+fn is_above(known: &str, path: &str) -> bool {
+    known.split('.').count() > path.split('.').count() && agree(known, path)
+}
+
+fn agree(known: &str, path: &str) -> bool {
+    known.split('.').zip(path.split('.')).all(|(known, part)| known == "*" || known == part)
 }
 
 fn complaint(unknown: &[String]) -> String {
@@ -265,6 +314,8 @@ mod tests {
     fn every_unknown_key_is_named() {
         let source = "nam = \"x\"\nclient {\n  enabled = true\n  meta {\n    any = \"thing\"\n  }\n  nodeclass = \"a\"\n}\nplugin \"docker\" {\n  config {\n    volumes {\n      enabled = true\n    }\n  }\n}\nplugin \"java\" {\n}\n";
         assert_eq!(unknown(source), ["client.nodeclass", "nam", "plugin.java"]);
+        let volumes = "client {\n  host_volume \"a\" {\n    path = \"/a\"\n  }\n  host_volume \"b\" {\n    paht = \"/b\"\n  }\n}\n";
+        assert_eq!(unknown(volumes), ["client.host_volume.b.paht"]);
         assert!(complaint(&["client.nodeclass".to_owned()]).contains("did you mean \"client.node_class\""));
     }
 }

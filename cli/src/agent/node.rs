@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use client::{Client, ClientConfig, Reserved, Servers};
+use client::{Client, ClientConfig, HostNetwork, HostVolume, Reserved, Servers};
 use driver::Driver;
 use serde_json::Value;
 
-use super::config::AgentConfig;
+use super::config::{AgentConfig, HostNetworkSection, HostVolumeSection};
 use super::links::{LocalServers, RemoteServers};
 use super::server::Running;
 use crate::SUPERVISOR;
@@ -67,6 +67,8 @@ fn settings(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Runnin
         disk_mb: section.reserved.disk,
         ports: section.reserved.reserved_ports.clone(),
     };
+    settings.host_volumes = section.host_volume.iter().map(host_volume).collect();
+    settings.host_networks = section.host_network.iter().map(host_network).collect();
     if let Some(server) = server {
         settings.http_address = server.http_address().to_string();
         settings.dns_servers = server.container_resolver().into_iter().collect();
@@ -82,6 +84,16 @@ fn settings(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Runnin
     settings.dynamic_ports = (section.min_dynamic_port.unwrap_or(first), section.max_dynamic_port.unwrap_or(last));
     settings.dev = dev;
     Ok(settings)
+}
+
+fn host_volume((name, section): (&String, &HostVolumeSection)) -> (String, HostVolume) {
+    let HostVolumeSection { path, read_only } = section.clone();
+    (name.clone(), HostVolume { path, read_only })
+}
+
+fn host_network((name, section): (&String, &HostNetworkSection)) -> (String, HostNetwork) {
+    let HostNetworkSection { cidr, interface, reserved_ports } = section.clone();
+    (name.clone(), HostNetwork { cidr, interface, reserved_ports })
 }
 
 fn plugin(config: &AgentConfig, name: &str) -> BTreeMap<String, Value> {

@@ -53,6 +53,27 @@ impl AllocDir {
         Ok(self.task_dirs(task))
     }
 
+    /// Takes over the data of another allocation that has ended: the shared one, and what a task keeps of its own. What
+    /// was taken over before, or was never there, is passed over.
+    ///
+    /// # Errors
+    /// What the system says, such as that there is something in this allocation's place already.
+    pub fn inherit(&self, previous: &AllocDir, task: &str) -> io::Result<()> {
+        plain_name(task)?;
+        for (parent, name) in [("alloc", "data"), (task, "local")] {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let from = match previous.resolve(parent, flags) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                found => found?,
+            };
+            match rustix::fs::renameat(&from, name, self.resolve(parent, flags)?, name) {
+                Err(rustix::io::Errno::NOENT) | Ok(()) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Where a task's directories are.
     pub fn task_dirs(&self, task: &str) -> TaskDirs {
         let own = self.path.join(task);
@@ -149,6 +170,28 @@ fn plain_name(name: &str) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn data_is_taken_over_once() {
+        let base = tempfile::tempdir().unwrap();
+        let [old, new] = [1, 2].map(|id| AllocDir::create(base.path(), AllocId(id)).unwrap());
+        let (from, to) = (old.make_task("web").unwrap(), new.make_task("web").unwrap());
+        new.make_task("fresh").unwrap();
+        std::fs::write(from.alloc.join("data/shared"), "1").unwrap();
+        std::fs::write(from.local.join("own"), "2").unwrap();
+        std::fs::write(from.secrets.join("secret"), "3").unwrap();
+        for _ in 0..2 {
+            new.inherit(&old, "web").unwrap();
+            new.inherit(&old, "fresh").unwrap();
+            assert_eq!(std::fs::read_to_string(to.alloc.join("data/shared")).unwrap(), "1");
+            assert_eq!(std::fs::read_to_string(to.local.join("own")).unwrap(), "2");
+        }
+        assert!(from.secrets.join("secret").exists() && !to.secrets.join("secret").exists());
+        let third = AllocDir::create(base.path(), AllocId(3)).unwrap();
+        std::fs::write(third.make_task("web").unwrap().local.join("own"), "other").unwrap();
+        assert!(new.inherit(&third, "web").is_err(), "nothing is overwritten");
+        assert_eq!(std::fs::read_to_string(to.local.join("own")).unwrap(), "2");
+    }
 
     #[test]
     fn directories_have_their_modes_and_nothing_leads_out() {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::allocation::Allocation;
+use model::compiled::CompiledJob;
 use model::id::AllocId;
 use model::rpc::PullAllocsReply;
 
@@ -14,6 +16,11 @@ pub fn predecessors(starts_after: &[AllocId], living: &BTreeMap<AllocId, bool>) 
     waited_for.map(|(id, _)| *id).collect()
 }
 
+/// The allocation whose data `alloc` takes over, if it was on the same node: the one it replaces, with a sticky disk.
+pub fn inherits_from(alloc: &Allocation, job: &CompiledJob) -> Option<AllocId> {
+    alloc.previous_allocation.filter(|_| job.group(&alloc.task_group).is_some_and(|group| group.sticky_disk))
+}
+
 /// Whether `reply` says that the servers give away the room of an allocation that lives on this node: they took it for
 /// lost while the node was silent, or have forgotten it.
 pub fn released(reply: &PullAllocsReply, id: AllocId) -> bool {
@@ -24,8 +31,22 @@ pub fn released(reply: &PullAllocsReply, id: AllocId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::allocation::{Allocation, ClientStatus};
+    use model::allocation::ClientStatus;
+    use model::compiled::CompiledGroup;
     use model::rpc::AllocWithJob;
+
+    #[test]
+    fn only_a_sticky_disk_is_taken_over() {
+        let alloc =
+            Allocation { task_group: "g".to_owned(), previous_allocation: Some(AllocId(3)), ..Allocation::default() };
+        let job = |sticky_disk| {
+            let group = CompiledGroup { name: "g".to_owned(), sticky_disk, ..CompiledGroup::default() };
+            CompiledJob { groups: [group].into(), ..CompiledJob::default() }
+        };
+        assert_eq!(inherits_from(&alloc, &job(true)), Some(AllocId(3)));
+        assert_eq!(inherits_from(&alloc, &job(false)), None);
+        assert_eq!(inherits_from(&Allocation { previous_allocation: None, ..alloc }, &job(true)), None);
+    }
 
     #[test]
     fn what_the_servers_took_for_lost_is_waited_for() {

@@ -60,6 +60,8 @@ pub(crate) async fn node(
         node_class: config.node_class.clone(),
         node_pool: config.node_pool.clone(),
         meta: config.meta.clone(),
+        host_volumes: storage::volumes(&config.host_volumes),
+        host_networks: network::host_networks(&config.host_networks),
         status: NodeStatus::Initializing,
         reserved_resources: ReservedResources {
             cpu: ReservedCpu { cpu_shares: config.reserved.cpu, ..ReservedCpu::default() },

@@ -1,10 +1,13 @@
 //! Which address the node announces for host ports: one that its containers and its host both reach.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
 use model::node::NodeNetwork;
 
 use super::Found;
+use crate::config::HostNetwork;
 
 /// The address chosen and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,43 @@ pub(super) fn look(asked: Option<IpAddr>, bridge: Option<&str>, found: &mut Foun
         mbits: 1000,
     }];
     chosen
+}
+
+/// The networks that ports can name, each with the first of its addresses. One without an address is told and left out.
+pub(super) fn host_networks(config: &BTreeMap<String, HostNetwork>) -> BTreeMap<String, model::node::HostNetwork> {
+    if config.is_empty() { BTreeMap::new() } else { networks_among(config, &interfaces()) }
+}
+
+fn networks_among(
+    config: &BTreeMap<String, HostNetwork>,
+    all: &[Interface],
+) -> BTreeMap<String, model::node::HostNetwork> {
+    let mut networks = BTreeMap::new();
+    for (name, network) in config {
+        let HostNetwork { cidr, interface, reserved_ports } = network;
+        let is_its = |own: &&Interface| {
+            (interface.is_empty() || own.name == *interface) && (cidr.is_empty() || is_within(own.ip, cidr))
+        };
+        match all.iter().find(is_its) {
+            Some(own) => {
+                let network = model::node::HostNetwork {
+                    name: name.clone(),
+                    cidr: cidr.clone(),
+                    interface: own.name.clone(),
+                    ip: own.ip.to_string(),
+                    reserved_ports: reserved_ports.clone(),
+                };
+                networks.insert(name.clone(), network);
+            }
+            None => tracing::warn!(name, cidr, interface, "no address of this machine belongs to the host network"),
+        }
+    }
+    networks
+}
+
+/// Whether an address lies in a range like `10.0.0.0/8`; in none when that is no range.
+fn is_within(ip: IpAddr, cidr: &str) -> bool {
+    cidr.parse::<IpNet>().is_ok_and(|range| range.contains(&ip))
 }
 
 /// The default route's interface, else the containers' bridge, else loopback.
@@ -111,6 +151,29 @@ mod tests {
         assert_eq!(ip(choose("1.2.3.4".parse().ok(), Some("eth0"), None, &all)), "1.2.3.4");
         assert_eq!(ip(choose(None, None, None, &all[..1])), "127.0.0.1");
         assert_eq!(ip(choose(None, None, None, &all[..2])), "10.0.0.5");
+    }
+
+    #[test]
+    fn host_networks_are_found_by_range_and_interface() {
+        let all = [interface("lo", "127.0.0.1"), interface("eth0", "10.0.0.5"), interface("eth1", "10.1.0.5")];
+        let network = |cidr: &str, interface: &str| HostNetwork {
+            cidr: cidr.to_owned(),
+            interface: interface.to_owned(),
+            reserved_ports: "22".to_owned(),
+        };
+        let config = BTreeMap::from([
+            ("any".to_owned(), network("10.0.0.0/8", "")),
+            ("gone".to_owned(), network("192.168.0.0/16", "")),
+            ("near".to_owned(), network("10.0.0.0/8", "eth1")),
+            ("self".to_owned(), network("", "lo")),
+        ]);
+        let found = networks_among(&config, &all);
+        let ips: Vec<_> = found.iter().map(|(name, own)| (name.as_str(), own.ip.as_str())).collect();
+        assert_eq!(ips, [("any", "10.0.0.5"), ("near", "10.1.0.5"), ("self", "127.0.0.1")]);
+        assert_eq!(found["near"].reserved_ports, "22");
+        assert!(is_within("10.0.0.5".parse().unwrap(), "0.0.0.0/0"));
+        assert!(is_within("fe80::1".parse().unwrap(), "fe80::/10") && !is_within("::1".parse().unwrap(), "fe80::/10"));
+        assert!(!is_within("10.0.0.5".parse().unwrap(), "10.0.0.0/40"));
     }
 
     #[test]

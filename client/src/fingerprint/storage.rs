@@ -1,10 +1,12 @@
 //! The volume that holds the data directory.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use model::node::NodeDisk;
+use model::node::{ClientHostVolume, NodeDisk};
 
 use super::Found;
+use crate::config::HostVolume;
 
 pub(super) fn look(data_dir: &Path, found: &mut Found) {
     let Some(existing) = data_dir.ancestors().find(|path| path.exists()) else { return };
@@ -20,6 +22,16 @@ pub(super) fn look(data_dir: &Path, found: &mut Found) {
     found.set("unique.storage.volume", volume_of(existing).unwrap_or_default());
     found.set("unique.storage.bytestotal", total);
     found.resources.disk = NodeDisk { disk_mb: (free / (1024 * 1024)) as i64 };
+}
+
+/// The directories that groups may mount, as the node announces them.
+pub(super) fn volumes(config: &BTreeMap<String, HostVolume>) -> BTreeMap<String, ClientHostVolume> {
+    let announced = |(name, volume): (&String, &HostVolume)| {
+        let path = volume.path.display().to_string();
+        let announced = ClientHostVolume { name: name.clone(), path, read_only: volume.read_only, id: String::new() };
+        (name.clone(), announced)
+    };
+    config.iter().map(announced).collect()
 }
 
 /// The device mounted at the nearest mount point above `path`.

@@ -14,6 +14,7 @@ use super::env::EnvSource;
 use super::lifecycle::StartFailure;
 use super::setup;
 use crate::alloc::dir::AllocDir;
+use crate::alloc::handover;
 use crate::alloc::lifecycle::AllocInput;
 use crate::alloc::runner::{Inbox, Message};
 use crate::context::Context;
@@ -116,7 +117,7 @@ impl Run {
         let missing = |what: &str| StartFailure::Setup(format!("the job has no {what} any more"));
         let group = self.job.group(&self.alloc.task_group).ok_or_else(|| missing("such group"))?;
         let task = group.task(&self.task).ok_or_else(|| missing("such task"))?;
-        setup::unsupported(group, task)?;
+        setup::unsupported(task)?;
         let driver = self.context.drivers.get(task.driver.as_str()).ok_or_else(|| {
             let known: Vec<&str> = self.context.drivers.keys().copied().collect();
             StartFailure::Driver {
@@ -125,10 +126,17 @@ impl Run {
             }
         })?;
         let base = self.context.alloc_base();
-        let dirs =
-            AllocDir::create(&base, self.alloc.id).and_then(|dir| dir.make_task(&task.name)).map_err(|error| {
-                StartFailure::Setup(format!("cannot make the directories of task {:?}: {error}", task.name))
-            })?;
+        let setup = |what: &str| {
+            let what = format!("cannot {what} of task {:?}", task.name);
+            move |error: std::io::Error| StartFailure::Setup(format!("{what}: {error}"))
+        };
+        let dir = AllocDir::create(&base, self.alloc.id).map_err(setup("make the directories"))?;
+        let dirs = dir.make_task(&task.name).map_err(setup("make the directories"))?;
+        if let Some(previous) = handover::inherits_from(&self.alloc, &self.job)
+            && let Ok(previous) = AllocDir::open(&base, previous)
+        {
+            dir.inherit(&previous, &task.name).map_err(setup("take over the data"))?;
+        }
         let node = self.context.node();
         let source = EnvSource {
             node: &node,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use driver::{Capabilities, LogSettings, TaskConfig, TaskDirs, TaskId};
+use driver::{Capabilities, LogSettings, Propagation, TaskConfig, TaskDirs, TaskId, TaskMount};
 use model::compiled::{CompiledGroup, CompiledTask};
+use model::job::VolumeMount;
 
 use super::env::{EnvSource, TaskEnv};
 use super::interpolate;
@@ -11,12 +12,8 @@ use super::lifecycle::StartFailure;
 use crate::config::ClientConfig;
 
 /// What this agent cannot do yet for a task: never ignored.
-pub(crate) fn unsupported(group: &CompiledGroup, task: &CompiledTask) -> Result<(), StartFailure> {
-    let wants = [
-        (!task.templates.is_empty(), "template"),
-        (!task.artifacts.is_empty(), "artifact"),
-        (!task.volume_mounts.is_empty() || !group.volumes.is_empty(), "volume"),
-    ];
+pub(crate) fn unsupported(task: &CompiledTask) -> Result<(), StartFailure> {
+    let wants = [(!task.templates.is_empty(), "template"), (!task.artifacts.is_empty(), "artifact")];
     match wants.iter().find(|(wanted, _)| *wanted) {
         Some((_, block)) => Err(StartFailure::Setup(format!(
             "task {:?} has a {block} block, which is not supported yet; remove it to run the task",
@@ -24,6 +21,44 @@ pub(crate) fn unsupported(group: &CompiledGroup, task: &CompiledTask) -> Result<
         ))),
         None => Ok(()),
     }
+}
+
+/// The directories of the host that a task mounts: what its group asks for, as this node has it.
+fn mounts(
+    source: &EnvSource<'_>,
+    group: &CompiledGroup,
+    task: &CompiledTask,
+    can: &Capabilities,
+    env: &TaskEnv,
+) -> Result<Vec<TaskMount>, StartFailure> {
+    if !can.mounts && !task.volume_mounts.is_empty() {
+        let why = format!("driver {:?} cannot mount volumes into task {:?}; docker can", task.driver, task.name);
+        return Err(StartFailure::Validation(why));
+    }
+    let index = source.alloc.index().unwrap_or_default();
+    let mount = |mount: &VolumeMount| {
+        let name = mount.volume.as_deref().unwrap_or_default();
+        let no_such = |what: String| StartFailure::Setup(format!("task {:?} mounts {what}", task.name));
+        let request = group.volumes.get(name).ok_or_else(|| no_such(format!("{name:?}, no volume of its group")))?;
+        let wanted = request.source_for(index);
+        let volume = source
+            .node
+            .host_volumes
+            .get(&wanted)
+            .ok_or_else(|| no_such(format!("host volume {wanted:?}, which this node does not have any more")))?;
+        let propagation = match mount.propagation_mode.as_deref() {
+            Some("host-to-task") => Propagation::HostToTask,
+            Some("bidirectional") => Propagation::Bidirectional,
+            _ => Propagation::Private,
+        };
+        Ok(TaskMount {
+            host_path: volume.path.clone().into(),
+            task_path: env.text(mount.destination.as_deref().unwrap_or_default()),
+            read_only: volume.read_only || request.read_only || mount.read_only == Some(true),
+            propagation,
+        })
+    };
+    task.volume_mounts.iter().map(mount).collect()
 }
 
 /// Everything a driver needs to know.
@@ -82,6 +117,7 @@ pub(crate) fn task_config(
         dns_searches: searches,
         dns_options: dns.options.iter().flatten().map(|option| env.text(option)).collect(),
         dirs: dirs.clone(),
+        mounts: mounts(source, group, task, can, &env)?,
         logs: LogSettings { max_files: task.log_files, max_file_mb: task.log_file_mb, disabled: task.logs_disabled },
         kill_signal: task.kill_signal.clone(),
     })

@@ -45,6 +45,9 @@ pub struct TaskConfig {
     pub dns_options: Vec<String>,
     /// Directories of the task on the host.
     pub dirs: TaskDirs,
+    /// Directories of the host that the task sees besides. Empty unless [`Capabilities::mounts`].
+    #[serde(default)]
+    pub mounts: Vec<TaskMount>,
     /// Where output goes.
     pub logs: LogSettings,
     /// The signal that asks the task to stop; empty for the driver's default.
@@ -83,6 +86,31 @@ pub struct TaskDirs {
     pub logs: PathBuf,
 }
 
+/// A directory of the host, as a task sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskMount {
+    /// Where it is on the host.
+    pub host_path: PathBuf,
+    /// Where the task sees it; absolute.
+    pub task_path: String,
+    /// Whether the task may only read.
+    pub read_only: bool,
+    /// Which later mounts are seen by the other side.
+    pub propagation: Propagation,
+}
+
+/// Whether mounts that are made below a mount later are seen on the other side; Nomad's `propagation_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Propagation {
+    /// `private`: no.
+    #[default]
+    Private,
+    /// `host-to-task`: those of the host by the task.
+    HostToTask,
+    /// `bidirectional`: both by both.
+    Bidirectional,
+}
+
 /// Rotation of a task's log files `<task>.stdout.N` and `<task>.stderr.N` in [`TaskDirs::logs`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSettings {
@@ -110,6 +138,8 @@ pub struct Capabilities {
     pub fs_isolation: FsIsolation,
     /// Whether signals can be sent.
     pub send_signals: bool,
+    /// Whether directories of the host can be mounted into a task.
+    pub mounts: bool,
     /// The signal that asks a task to stop unless the job says otherwise.
     pub default_kill_signal: &'static str,
 }

@@ -246,7 +246,12 @@ impl Driver for MockDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { fs_isolation: FsIsolation::None, send_signals: true, default_kill_signal: "SIGINT" }
+        Capabilities {
+            fs_isolation: FsIsolation::None,
+            send_signals: true,
+            mounts: false,
+            default_kill_signal: "SIGINT",
+        }
     }
 
     async fn fingerprint(&self) -> Fingerprint {

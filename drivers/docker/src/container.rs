@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HostConfig, HostConfigLogConfig, Mount, MountTmpfsOptions,
-    MountType, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
+    ContainerCreateBody, DeviceMapping, EndpointSettings, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType, NetworkingConfig, PortBinding, PortMap,
+    ResourcesUlimits,
 };
-use driver::{DriverError, TaskConfig, TaskId};
+use driver::{DriverError, Propagation, TaskConfig, TaskId, TaskMount};
 use model::allocation::AllocatedPort;
 
 use crate::config::{ContainerConfig, MountConfig};
@@ -201,7 +202,7 @@ fn host_config(
     let (memory, reservation) = memory(task, config);
     let mut host = HostConfig {
         binds: Some(binds(task, config, settings)?),
-        mounts: Some(config.mounts.iter().map(|mount| read_mount(task, mount, settings)).collect::<Result<_, _>>()?),
+        mounts: Some(mounts(task, config, settings)?),
         network_mode: some(&config.network_mode),
         port_bindings: Some(bindings(ports)).filter(|map| !map.is_empty() && config.network_mode != "host" && !joined),
         dns: or(&config.dns_servers, servers).filter(|_| !joined),
@@ -295,6 +296,29 @@ fn binds(task: &TaskConfig, config: &ContainerConfig, settings: &DockerSettings)
         binds.push(format!("{}:{target}{mode}", source.display()));
     }
     Ok(binds)
+}
+
+/// The task's own, then those of its group's volumes.
+fn mounts(task: &TaskConfig, config: &ContainerConfig, settings: &DockerSettings) -> Result<Vec<Mount>, DriverError> {
+    let own = config.mounts.iter().map(|mount| read_mount(task, mount, settings));
+    own.chain(task.mounts.iter().map(|mount| Ok(volume(mount)))).collect()
+}
+
+/// A volume of the host that the job was allowed to have; a missing source is an error there, and not made.
+fn volume(mount: &TaskMount) -> Mount {
+    let propagation = match mount.propagation {
+        Propagation::Private => MountBindOptionsPropagationEnum::RPRIVATE,
+        Propagation::HostToTask => MountBindOptionsPropagationEnum::RSLAVE,
+        Propagation::Bidirectional => MountBindOptionsPropagationEnum::RSHARED,
+    };
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(mount.host_path.display().to_string()),
+        target: Some(mount.task_path.clone()),
+        read_only: Some(mount.read_only),
+        bind_options: Some(MountBindOptions { propagation: Some(propagation), ..MountBindOptions::default() }),
+        ..Mount::default()
+    }
 }
 
 fn read_mount(task: &TaskConfig, mount: &MountConfig, settings: &DockerSettings) -> Result<Mount, DriverError> {

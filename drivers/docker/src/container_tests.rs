@@ -36,6 +36,7 @@ fn task(root: &Path) -> TaskConfig {
             secrets: root.join("web/secrets"),
             logs: root.join("alloc/logs"),
         },
+        mounts: Vec::new(),
         logs: driver::LogSettings { max_files: 10, max_file_mb: 10, disabled: false },
         kill_signal: String::new(),
     }
@@ -49,6 +50,32 @@ fn make(task: &TaskConfig, config: Value, settings: &DockerSettings) -> Result<C
 
 fn plain(config: Value) -> Result<ContainerCreateBody, DriverError> {
     make(&task(Path::new("/a")), config, &DockerSettings::new("node-1"))
+}
+
+#[test]
+fn volumes_of_the_host_are_mounted_beside_the_tasks_own() {
+    let mount = |path: &str, read_only, propagation| driver::TaskMount {
+        host_path: path.into(),
+        task_path: "/data".into(),
+        read_only,
+        propagation,
+    };
+    let volumes = vec![
+        mount("/srv/a", false, driver::Propagation::Private),
+        mount("/srv/b", true, driver::Propagation::HostToTask),
+    ];
+    let task = TaskConfig { mounts: volumes, ..task(Path::new("/a")) };
+    let own = json!({"mount": [{"type": "tmpfs", "target": "/tmp"}]});
+    let body = make(&task, own, &DockerSettings::new("node-1")).unwrap();
+    let mounts = body.host_config.unwrap().mounts.unwrap();
+    assert_eq!(
+        mounts.iter().map(|mount| mount.target.clone().unwrap()).collect::<Vec<_>>(),
+        ["/tmp", "/data", "/data"]
+    );
+    assert_eq!(mounts[1].source.as_deref(), Some("/srv/a"), "whether or not the job may name paths itself");
+    assert_eq!((mounts[1].read_only, mounts[2].read_only), (Some(false), Some(true)));
+    let spread = mounts[2].bind_options.clone().unwrap().propagation.unwrap();
+    assert_eq!(spread, bollard::models::MountBindOptionsPropagationEnum::RSLAVE);
 }
 
 #[test]

@@ -208,7 +208,12 @@ impl Driver for DockerDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { fs_isolation: FsIsolation::Image, send_signals: true, default_kill_signal: DEFAULT_KILL_SIGNAL }
+        Capabilities {
+            fs_isolation: FsIsolation::Image,
+            send_signals: true,
+            mounts: true,
+            default_kill_signal: DEFAULT_KILL_SIGNAL,
+        }
     }
 
     async fn fingerprint(&self) -> Fingerprint {

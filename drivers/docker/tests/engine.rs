@@ -144,6 +144,7 @@ impl Machine {
             dns_searches: Vec::new(),
             dns_options: Vec::new(),
             dirs,
+            mounts: Vec::new(),
             logs: LogSettings { max_files: 10, max_file_mb: 1, disabled: false },
             kill_signal: String::new(),
         }

@@ -168,7 +168,12 @@ impl Driver for RawExecDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { fs_isolation: FsIsolation::None, send_signals: true, default_kill_signal: DEFAULT_SIGNAL }
+        Capabilities {
+            fs_isolation: FsIsolation::None,
+            send_signals: true,
+            mounts: false,
+            default_kill_signal: DEFAULT_SIGNAL,
+        }
     }
 
     async fn fingerprint(&self) -> Fingerprint {

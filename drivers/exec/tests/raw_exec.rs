@@ -185,6 +185,7 @@ fn task(root: &Path, name: &str, script: &str) -> TaskConfig {
         dns_searches: Vec::new(),
         dns_options: Vec::new(),
         dirs,
+        mounts: Vec::new(),
         logs: LogSettings { max_files: 5, max_file_mb: 1, disabled: false },
         kill_signal: String::new(),
     }

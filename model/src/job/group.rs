@@ -62,6 +62,13 @@ go_json! {
     }
 }
 
+impl VolumeRequest {
+    /// The volume of the copy with this index: `data[2]` when each has its own.
+    pub fn source_for(&self, index: u32) -> String {
+        if self.per_alloc { format!("{}[{index}]", self.source) } else { self.source.clone() }
+    }
+}
+
 go_json! {
     /// File system and flags of a mounted volume.
     pub struct CsiMountOptions {

@@ -276,36 +276,43 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, rejection: &Rejection, count: u64
         }
         Rejection::Device => {
             let names: Vec<&str> = picker.rules.devices.iter().map(|ask| ask.name()).collect();
-            format!("{count} {} do not have enough healthy devices that match {names:?}.", nodes(count))
+            format!("Healthy devices that match {names:?} are too few on {count} {}.", nodes(count))
         }
         Rejection::Signal(position) => {
-            format!("{count} {} do not know the signal {:?}.", nodes(count), picker.rules.signals[*position])
+            format!("Signal {:?} is not known on {count} {}.", picker.rules.signals[*position], nodes(count))
         }
         Rejection::Network => {
-            format!("{count} {} lack the network {:?}.", nodes(count), picker.group.network_mode)
+            format!("Network {:?} is missing on {count} {}.", picker.group.network_mode, nodes(count))
         }
         Rejection::HostNetwork(position) => {
             let port = &picker.group.ports[*position];
             format!(
-                "{count} {} have no host network {:?}, which port {:?} is on: define it on the node or leave out \
-                 `host_network`.",
-                nodes(count),
+                "Host network {:?}, which port {:?} is on, is missing on {count} {}: name it in client {{ host_network }} \
+                 of a node's configuration or leave out `host_network`.",
                 port.host_network,
-                port.label
+                port.label,
+                nodes(count)
             )
         }
         Rejection::Volume => {
             let names: Vec<&str> = picker.group.volumes.values().map(|volume| volume.source.as_str()).collect();
-            format!("{count} {} lack a host volume of {names:?}, or have it read-only.", nodes(count))
+            format!(
+                "Of host volumes {names:?} one is missing on {count} {}, or read-only there: name it in client {{ \
+                 host_volume }} of a node's configuration.",
+                nodes(count)
+            )
         }
         Rejection::DistinctHosts => {
             format!(
-                "{count} {} already run a copy and `distinct_hosts` allows one each: add nodes or lower `count`.",
+                "A copy runs already on {count} {} and `distinct_hosts` allows one each: add nodes or lower `count`.",
                 nodes(count)
             )
         }
         Rejection::DistinctProperty(_) => {
-            format!("{count} {} have their value of `distinct_property` used up, or lack the property.", nodes(count))
+            format!(
+                "The value of `distinct_property` is used up, or the property missing, on {count} {}.",
+                nodes(count)
+            )
         }
     }
 }

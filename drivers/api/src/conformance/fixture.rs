@@ -88,6 +88,7 @@ impl<'a> Fixture<'a> {
             dns_searches: Vec::new(),
             dns_options: Vec::new(),
             dirs,
+            mounts: Vec::new(),
             logs: LogSettings { max_files: 10, max_file_mb: 10, disabled: false },
             kill_signal: String::new(),
         };

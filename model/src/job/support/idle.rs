@@ -33,9 +33,10 @@ fn of_group(group: &TaskGroup, job: &Job, path: &str, notes: &mut Notes) {
     let message = "disconnect has no effect yet: copies on a node out of reach are replaced";
     notes.when(lost, format_args!("{path}.Disconnect"), message, "");
     if let Some(disk) = &group.ephemeral_disk {
-        let kept = disk.migrate == Some(true) || disk.sticky == Some(true);
-        let message = "the data of an allocation's disk is not taken over by its replacement yet";
-        notes.when(kept, format_args!("{path}.EphemeralDisk"), message, "");
+        let migrates = disk.migrate == Some(true);
+        let message =
+            "data is not fetched from another node yet; with sticky it is kept by a replacement on the same node";
+        notes.when(migrates, format_args!("{path}.EphemeralDisk.Migrate"), message, "");
     }
     let several = group.tasks.as_ref().is_some_and(|tasks| tasks.len() > 1);
     for (at, network) in group.networks.iter().flatten().enumerate() {
@@ -120,6 +121,9 @@ fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
     let cores = resources.cores.unwrap_or(0) > 0;
     let message = "whole cores are reserved, the task is not pinned to them yet";
     notes.when(cores, format_args!("{path}.Cores"), message, "");
+    let devices = some(&resources.devices);
+    let message = "no node of this version announces devices: the job waits for one that does";
+    notes.when(devices, format_args!("{path}.Devices[0]"), message, "");
     let secrets = resources.secrets_mb.unwrap_or(0) > 0;
     notes.when(secrets, format_args!("{path}.SecretsMB"), "the size of the secrets directory is not limited", "");
 }

@@ -16,14 +16,10 @@ pub(super) fn look(job: &Job, notes: &mut Notes) {
 }
 
 fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
-    for (name, _) in group.volumes.iter().flatten() {
-        let place = format!("{path}.Volumes.{name}");
-        notes.when(
-            true,
-            place,
-            "volumes are not supported yet",
-            "mount a directory with the docker driver's `volumes`",
-        );
+    for (name, volume) in group.volumes.iter().flatten() {
+        let place = format!("{path}.Volumes.{name}.Type");
+        let help = "use a host volume: client { host_volume } in the agent's configuration";
+        notes.when(volume.r#type == "csi", place, "storage plugins are not supported", help);
     }
     for (at, network) in group.networks.iter().flatten().enumerate() {
         let foreign = network.mode == "none" || network.mode.starts_with("cni/");
@@ -59,8 +55,6 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
     notes.when(templates, format_args!("{path}.Templates[0]"), "templates are not rendered yet", "");
     let artifacts = some(&task.artifacts);
     notes.when(artifacts, format_args!("{path}.Artifacts[0]"), "artifacts are not fetched yet", "");
-    let mounts = some(&task.volume_mounts);
-    notes.when(mounts, format_args!("{path}.VolumeMounts[0]"), "volumes are not mounted yet", "");
     let vault = task.vault.is_some();
     notes.when(vault, format_args!("{path}.Vault"), "there is no Vault to ask", "remove the vault block");
     let secrets = some(&task.secrets);
@@ -73,8 +67,6 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
 }
 
 fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
-    let devices = some(&resources.devices);
-    notes.when(devices, format_args!("{path}.Devices[0]"), "devices are not supported yet", "");
     let numa = resources.numa.as_ref().is_some_and(|numa| !numa.affinity.is_empty() && numa.affinity != "none");
     notes.when(numa, format_args!("{path}.NUMA"), "placing by NUMA node is not supported", "remove the numa block");
 }

@@ -124,14 +124,15 @@ mod tests {
             csi_plugin_config: Some(CsiPluginConfig::default()),
             ..Task::default()
         };
+        let volume = VolumeRequest { r#type: "csi".to_owned(), ..VolumeRequest::default() };
         let group = TaskGroup {
             tasks: Some(vec![task]),
-            volumes: Some([("data".to_owned(), VolumeRequest::default())].into()),
+            volumes: Some([("data".to_owned(), volume)].into()),
             networks: Some(vec![NetworkResource { mode: "cni/x".to_owned(), ..NetworkResource::default() }]),
             ..TaskGroup::default()
         };
         let expected = [
-            "TaskGroups[0].Volumes.data",
+            "TaskGroups[0].Volumes.data.Type",
             "TaskGroups[0].Networks[0].Mode",
             "TaskGroups[0].Tasks[0].Templates[0]",
             "TaskGroups[0].Tasks[0].Artifacts[0]",

@@ -131,7 +131,7 @@ impl<'a> Rules<'a> {
     /// What depends on the node and the copy's index alone: volumes of their own.
     pub fn check_copy(&self, node: &NodeInfo, index: u32) -> Result<(), Rejection> {
         let mut wanted = self.group.volumes.values().filter(|request| request.per_alloc);
-        match wanted.all(|request| has_volume(node, request, &volume_source(request, index))) {
+        match wanted.all(|request| has_volume(node, request, &request.source_for(index))) {
             true => Ok(()),
             false => Err(Rejection::Volume),
         }
@@ -152,14 +152,9 @@ fn has_volume(node: &NodeInfo, request: &VolumeRequest, source: &str) -> bool {
     request.r#type == "csi" || node.volumes.get(source).is_some_and(serves)
 }
 
-/// The volume of the copy with this index: `data[2]` when each has its own.
-pub(crate) fn volume_source(request: &VolumeRequest, index: u32) -> String {
-    if request.per_alloc { format!("{}[{index}]", request.source) } else { request.source.clone() }
-}
-
 /// The host volumes that the copy with this index wants to itself.
 pub(crate) fn exclusive_volumes(group: &CompiledGroup, index: u32) -> Vec<String> {
     let alone =
         |request: &&VolumeRequest| request.r#type != "csi" && request.access_mode == "single-node-single-writer";
-    group.volumes.values().filter(alone).map(|request| volume_source(request, index)).collect()
+    group.volumes.values().filter(alone).map(|request| request.source_for(index)).collect()
 }

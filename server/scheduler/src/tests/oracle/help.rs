@@ -41,9 +41,9 @@ fn obey(world: &mut World, shape: &mut JobShape, sentence: &str) -> Result<(), T
         shape.dynamic_ports = 0;
     } else if has("too few are free") || has("Too few cores") {
         shape.cores = 0;
-    } else if has("Devices") || has("healthy devices") {
+    } else if has("Devices") || has("Healthy devices") {
         shape.gpus = 0;
-    } else if has("host network") {
+    } else if has("Host network") {
         shape.public = false;
     } else if has("host volume") {
         shape.volume = None;
