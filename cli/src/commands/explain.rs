@@ -111,14 +111,22 @@ fn of_metric(metric: &Value, names: &Names) -> Vec<String> {
     let width = scores.iter().map(|score| name(score).chars().count()).max().unwrap_or(0);
     for (rank, score) in scores.iter().enumerate() {
         let total = score.get("NormScore").and_then(Value::as_f64).unwrap_or_default();
-        let part = |(part, value): (&String, &Value)| {
-            let value = value.as_f64().filter(|value| *value != 0.0)?;
-            Some(format!("{part} {value:.3}"))
-        };
-        let parts: Vec<String> = entries(score, &["Scores"]).filter_map(part).collect();
-        out.push(format!("    {}. {:width$}  {total:.3}  = mean of {}", rank + 1, name(score), parts.join(", ")));
+        let parts = entries(score, &["Scores"]).filter_map(|(part, value)| Some((part.as_str(), value.as_f64()?)));
+        let parts = counted(parts.collect(), total).join(", ");
+        out.push(format!("    {}. {:width$}  {total:.3}  = mean of {parts}", rank + 1, name(score)));
     }
     out
+}
+
+/// The parts that a score is the mean of. A part of 0 does not count, but for the affinity of a job that has some; the
+/// balance goes with the fit.
+fn counted(parts: Vec<(&str, f64)>, total: f64) -> Vec<String> {
+    let shown: Vec<_> = parts.into_iter().filter(|(_, value)| *value != 0.0).collect();
+    let terms = shown.iter().filter(|(part, _)| *part != "balance").count().max(1);
+    let mean = shown.iter().map(|(_, value)| value).sum::<f64>() / terms as f64;
+    let unmatched = (mean - total).abs() > 1e-9;
+    let texts = shown.iter().map(|(part, value)| format!("{part} {value:.3}"));
+    texts.chain(unmatched.then(|| "node-affinity 0.000".to_owned())).collect()
 }
 
 fn of_node(node: &Value, style: Style) -> Vec<String> {
@@ -173,4 +181,20 @@ pub async fn replay(args: Replay) -> Result<ExitCode> {
         println!("  {difference}");
     }
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_shown_have_the_mean_shown() {
+        assert_eq!(
+            counted(vec![("binpack", 0.5), ("node-affinity", 0.0)], 0.25),
+            ["binpack 0.500", "node-affinity 0.000"]
+        );
+        assert_eq!(counted(vec![("binpack", 0.5), ("node-affinity", 0.0)], 0.5), ["binpack 0.500"]);
+        let balanced = vec![("balance", -0.1), ("binpack", 0.5), ("job-anti-affinity", -1.0)];
+        assert_eq!(counted(balanced, -0.3), ["balance -0.100", "binpack 0.500", "job-anti-affinity -1.000"]);
+    }
 }

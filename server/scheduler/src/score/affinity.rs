@@ -23,6 +23,7 @@ impl Affinities {
     /// The weights that match over all weights: -1 to 1.
     pub fn score(&self, node: &NodeInfo) -> f64 {
         let matching = self.checks.iter().filter(|(check, _)| check.holds(node));
-        matching.map(|(_, weight)| weight).sum::<f64>() / self.total
+        // A sum of nothing would be -0.
+        matching.fold(0.0, |sum, (_, weight)| sum + weight) / self.total
     }
 }
