@@ -1,5 +1,7 @@
 //! The handle of a running server: propose, read, wait, shut down.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -84,7 +86,7 @@ impl Server {
     /// # Errors
     /// When the data directory or the log in it cannot be used.
     pub async fn start(config: ServerConfig) -> Result<Arc<Server>, StartError> {
-        std::fs::create_dir_all(&config.data_dir)
+        private_dir(&config.data_dir)
             .map_err(|cause| StartError::DataDir { path: config.data_dir.display().to_string(), cause })?;
         let path = config.data_dir.join("server.db");
         let changes = Arc::new(Changes::default());
@@ -223,6 +225,12 @@ impl Drop for Server {
 /// A command of this moment with a seed of its own.
 pub(crate) fn command(op: Op) -> Command {
     Command { at: now(), seed: new_seed(), op }
+}
+
+/// Makes a directory, and keeps it to this user: jobs may hold secrets.
+fn private_dir(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
 /// Later ones are greater, so that those which the state remembers lie side by side there.

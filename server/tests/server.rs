@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -350,7 +351,10 @@ async fn a_dry_run_decides_as_a_registration_would_and_writes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_directory_has_one_server_and_a_dropped_one_lets_go_of_it() {
     let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let server = start(directory.path()).await;
+    let mode = std::fs::metadata(directory.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "jobs may hold secrets");
     submit(&server, register("web", 0)).await;
     let refused = Server::start(config(directory.path())).await.err().unwrap().to_string();
     assert!(refused.contains("another server"), "{refused}");
