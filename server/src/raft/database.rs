@@ -21,6 +21,7 @@ const PAGE: i64 = 16_384;
 
 /// Keys of single values.
 pub const VOTE: &str = "vote";
+pub const COMMITTED: &str = "committed";
 pub const PURGED: &str = "purged";
 pub const SNAPSHOT: &str = "snapshot";
 

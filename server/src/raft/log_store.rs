@@ -13,7 +13,7 @@ use openraft::{EntryPayload, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 use state::State;
 
-use super::database::{self, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
 use super::snapshot_files::{Paced, SnapshotFiles};
 use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use super::writer::{Request, Writer};
@@ -24,6 +24,9 @@ const TAIL_ENTRIES: usize = 8;
 const MUCH_TO_REPLAY: u64 = 1 << 20;
 /// Bytes that are written at an end without anybody losing patience.
 const LITTLE_TO_WRITE: u64 = 64 << 20;
+/// Entries whose being committed is not remembered. What is remembered is applied piece by piece at a start, and the rest
+/// at once; a mark is a page that is written and synced.
+const UNMARKED: u64 = 64;
 /// The most bytes that one read brings into memory.
 const READ_BYTES: usize = 8 << 20;
 
@@ -41,6 +44,9 @@ struct Shared {
     last: Option<LogId>,
     purged: Option<LogId>,
     vote: Option<Vote>,
+    committed: Option<LogId>,
+    /// What of that the writer was told.
+    marked: Option<LogId>,
     snapshot: Option<SnapshotRecord>,
     /// Of the last snapshot that was begun.
     generation: i64,
@@ -61,6 +67,7 @@ impl LogStore {
         let connection = database::open(path)?;
         let purged: Option<LogId> = database::read_single(&connection, PURGED)?;
         let snapshot: Option<SnapshotRecord> = database::read_single(&connection, SNAPSHOT)?;
+        let committed: Option<LogId> = database::read_single(&connection, COMMITTED)?;
         let covered = snapshot.as_ref().and_then(|record| record.meta.last_log_id);
         let behind = covered.map_or(0, |id| id.index + 1);
         let shared = Shared {
@@ -68,6 +75,8 @@ impl LogStore {
             last: database::last_log_id(&connection)?.or(purged),
             purged,
             vote: database::read_single(&connection, VOTE)?,
+            committed,
+            marked: committed,
             generation: snapshot.as_ref().map_or(0, |record| record.generation),
             fresh: database::bytes_from(&connection, behind)?,
             snapshot,
@@ -168,6 +177,9 @@ impl LogStore {
 
     /// Writes what is queued and ends the writer.
     pub async fn close(&self) {
+        if let Some(log_id) = self.shared.lock().committed {
+            self.writer.send(Request::Committed(log_id));
+        }
         // A writer that has ended already has nothing left to write.
         let _ = self.writer.ask(Request::Stop).await;
     }
@@ -268,6 +280,21 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         Ok(self.shared.lock().vote)
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        let mut shared = self.shared.lock();
+        shared.committed = committed;
+        let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
+        if let Some(log_id) = committed.filter(|id| id.index >= index(shared.marked) + UNMARKED) {
+            shared.marked = committed;
+            self.writer.send(Request::Committed(log_id));
+        }
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.shared.lock().committed)
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>

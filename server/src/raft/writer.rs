@@ -11,7 +11,7 @@ use openraft::storage::LogFlushed;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::database::{self, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
+use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
 use super::types::{Entry, LogId, TypeConfig, Vote};
 
 /// The most requests in one transaction.
@@ -33,6 +33,8 @@ pub enum Request {
     Append { entries: Vec<Entry>, callback: LogFlushed<TypeConfig>, old: Vec<Entry> },
     /// Write the vote.
     Vote(Vote, Done),
+    /// Remember how far the log is committed at least; nobody waits for it.
+    Committed(LogId),
     /// Remove entries from this index on.
     Truncate(u64, Done),
     /// Remove entries up to this one.
@@ -204,6 +206,7 @@ impl Thread {
                 }
             }
             Request::Vote(vote, _) => database::write_single(connection, VOTE, vote)?,
+            Request::Committed(log_id) => database::write_single(connection, COMMITTED, log_id)?,
             Request::Truncate(from, _) => {
                 connection.execute("DELETE FROM log WHERE position >= ?1", [*from as i64])?;
                 *last = None;
@@ -231,6 +234,7 @@ fn answer(request: Request, result: &Result<(), String>) -> Vec<Entry> {
             callback.log_io_completed(result.clone().map_err(std::io::Error::other));
             return old;
         }
+        Request::Committed(_) => {}
         Request::Vote(_, done)
         | Request::Truncate(_, done)
         | Request::Purge(_, done)
