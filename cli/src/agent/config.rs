@@ -198,7 +198,9 @@ impl AgentConfig {
         if config.acl.enabled {
             bail!("acl.enabled = true is not supported yet; remove it to run without access control");
         }
-        config.client.host_volume.iter().try_for_each(check_volume)?;
+        if config.client.enabled || args.dev {
+            config.client.host_volume.iter().try_for_each(check_volume)?;
+        }
         Ok(config)
     }
 

@@ -1,5 +1,6 @@
 //! Carries out what a task's lifecycle decides: start, find again, wait, stop, remove.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ impl Run {
     /// Sets the task up and starts it, unless `cancel` comes first.
     pub(crate) async fn start(self, cancel: CancellationToken) {
         let id = self.id();
-        let (driver, config) = match self.prepare() {
+        let (driver, config) = match self.prepare(true) {
             Ok(prepared) => prepared,
             Err(failure) => return self.failed(failure),
         };
@@ -77,7 +78,7 @@ impl Run {
 
     /// Finds the run again after an agent restart.
     pub(crate) async fn recover(self, handle: TaskHandle) {
-        let (driver, config) = match self.prepare() {
+        let (driver, config) = match self.prepare(false) {
             Ok(prepared) => prepared,
             Err(failure) => return self.lost(format!("{failure:?}")),
         };
@@ -113,10 +114,16 @@ impl Run {
         let _ = self.own.send(Message::Input(input));
     }
 
-    fn prepare(&self) -> Result<(Arc<dyn Driver>, TaskConfig), StartFailure> {
+    /// What the driver is told. A task that runs already keeps the directories that it has, whatever has become of their
+    /// sources: nothing is taken over or mounted unless it is `fresh`.
+    fn prepare(&self, fresh: bool) -> Result<(Arc<dyn Driver>, TaskConfig), StartFailure> {
         let missing = |what: &str| StartFailure::Setup(format!("the job has no {what} any more"));
         let group = self.job.group(&self.alloc.task_group).ok_or_else(|| missing("such group"))?;
-        let task = group.task(&self.task).ok_or_else(|| missing("such task"))?;
+        let mut task = Cow::Borrowed(group.task(&self.task).ok_or_else(|| missing("such task"))?);
+        if !fresh {
+            task.to_mut().volume_mounts.clear();
+        }
+        let task = &*task;
         setup::unsupported(task)?;
         let driver = self.context.drivers.get(task.driver.as_str()).ok_or_else(|| {
             let known: Vec<&str> = self.context.drivers.keys().copied().collect();
@@ -132,10 +139,13 @@ impl Run {
         };
         let dir = AllocDir::create(&base, self.alloc.id).map_err(setup("make the directories"))?;
         let dirs = dir.make_task(&task.name).map_err(setup("make the directories"))?;
-        if let Some(previous) = handover::inherits_from(&self.alloc, &self.job)
-            && let Ok(previous) = AllocDir::open(&base, previous)
-        {
-            dir.inherit(&previous, &task.name).map_err(setup("take over the data"))?;
+        if let Some(previous) = handover::inherits_from(&self.alloc, &self.job).filter(|_| fresh) {
+            match AllocDir::open(&base, previous) {
+                Ok(previous) => dir.inherit(&previous, &task.name).map_err(setup("take over the data"))?,
+                // It was on another node.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(setup("take over the data")(error)),
+            }
         }
         let node = self.context.node();
         let source = EnvSource {

@@ -19,7 +19,8 @@ fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
     for (name, volume) in group.volumes.iter().flatten() {
         let place = format!("{path}.Volumes.{name}.Type");
         let help = "use a host volume: client { host_volume } in the agent's configuration";
-        notes.when(volume.r#type == "csi", place, "storage plugins are not supported", help);
+        let message = format!("volumes of type {:?} are not supported", volume.r#type);
+        notes.when(volume.r#type != "host", place, message, help);
     }
     for (at, network) in group.networks.iter().flatten().enumerate() {
         let foreign = network.mode == "none" || network.mode.starts_with("cni/");
