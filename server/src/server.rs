@@ -233,7 +233,7 @@ fn private_dir(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
-/// Later ones are greater, so that those which the state remembers lie side by side there.
+/// Later ones are greater while the clock does not step back, so that those which the state remembers lie side by side.
 pub(crate) fn new_seed() -> Seed {
     let time = now().0.unsigned_abs();
     Seed(u128::from(time) << 64 | u128::from(rand::random::<u64>()))

@@ -204,8 +204,8 @@ pub struct AllocLifecycle {
 }
 
 impl AllocLifecycle {
-    /// A new allocation. `predecessors` are those of `starts_after` that have not ended here; the first effects come
-    /// with the first [`AllocInput::Tick`].
+    /// A new allocation. `predecessors` are those that it waits for and that have not ended here (see
+    /// [`super::handover::predecessors`]); the first effects come with the first [`AllocInput::Tick`].
     pub fn new(
         job: &CompiledJob,
         alloc: Allocation,

@@ -1,4 +1,5 @@
-//! Which address the node announces for host ports: one that its containers and its host both reach.
+//! Which address the node announces for host ports: one that its containers and its host both reach; and the networks
+//! that ports can name instead.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

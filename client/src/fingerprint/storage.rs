@@ -1,4 +1,4 @@
-//! The volume that holds the data directory.
+//! The volume that holds the data directory, and the directories that groups may mount.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -20,8 +20,8 @@ const MAX_REQUESTS: usize = 256;
 const PURGED_AT_ONCE: usize = 64;
 const PURGE: &str =
     "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE position <= ?1 ORDER BY position LIMIT ?2)";
-/// Pages in the write-ahead log after which they are copied into the database. Everybody waits for that, so
-/// it is done often and is short.
+/// Pages in the write-ahead log after which they are copied into the database. Everybody waits for that, so it is done
+/// often and is short.
 const LONGEST_WAL: i64 = 256;
 
 /// Tells the asker that its request is on disk, or why not.
