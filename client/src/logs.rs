@@ -269,8 +269,9 @@ mod tests {
         fixture.write(1, "c");
         assert_eq!(receiver.recv().await.unwrap().data, b"b");
         assert_eq!(receiver.recv().await.unwrap().data, b"c");
-        fixture.write(3, "d");
+        // In this order: with a later file there while the read one still is, the reader goes on in silence.
         std::fs::remove_file(fixture.path(1)).unwrap();
+        fixture.write(3, "d");
         let next = receiver.recv().await.unwrap();
         assert_eq!((next.event.as_deref(), next.file.as_str()), (Some("file deleted"), "alloc/logs/web.stdout.1"));
         assert_eq!(receiver.recv().await.unwrap().data, b"d");
