@@ -298,7 +298,7 @@ impl<'a> Draft<'a> {
             _ => None,
         };
         Allocation {
-            id: AllocId::derive(self.seed, self.plan.placements.len() as u64),
+            id: AllocId::placed(self.seed, self.plan.placements.len() as u64),
             name: want.name.clone(),
             job: job.key.clone(),
             job_create_index: job.create_index,
