@@ -1,7 +1,9 @@
 //! Which drivers' settings are known: the check of every task's `config` against its driver's own schema.
 
+use std::collections::BTreeMap;
+
 use driver::schema::{Findings, Schema};
-use model::job::{Job, Remarks, Violation};
+use model::job::{FieldPath, Job, Remarks, Violation};
 use model::suggest::nearest;
 
 const SCHEMAS: [&Schema; 3] = [&driver_docker::SCHEMA, &driver_exec::RAW_EXEC, &driver_exec::EXEC];
@@ -18,12 +20,14 @@ const NAMED: [&str; 6] = ["docker", "raw_exec", "exec", "java", "qemu", "podman"
 /// What the drivers say about a job's tasks. The settings of drivers without a schema are free.
 pub fn remarks(job: &Job) -> Remarks {
     let mut all = Remarks::default();
-    for (group_at, group) in job.task_groups.iter().flatten().enumerate() {
-        for (task_at, task) in group.tasks.iter().flatten().enumerate() {
-            let path = format!("TaskGroups[{group_at}].Tasks[{task_at}]");
-            let config = task.config.clone().unwrap_or_default();
+    let no_config = BTreeMap::new();
+    for (at, group) in job.task_groups.iter().flatten().enumerate() {
+        let path = FieldPath::JOB.item("TaskGroups", at);
+        for (at, task) in group.tasks.iter().flatten().enumerate() {
+            let path = path.item("Tasks", at);
+            let config = task.config.as_ref().unwrap_or(&no_config);
             if let Some(schema) = SCHEMAS.iter().find(|schema| schema.driver == task.driver) {
-                let Findings { errors, unsupported, warnings } = schema.check(&config, &format!("{path}.Config"));
+                let Findings { errors, unsupported, warnings } = schema.check(config, &path.field("Config"));
                 all.errors.extend(errors);
                 all.unsupported.extend(unsupported);
                 all.warnings.extend(warnings);
@@ -35,14 +39,14 @@ pub fn remarks(job: &Job) -> Remarks {
                 let help = Some("use the docker driver, or the volume's own path on the host".to_owned());
                 all.unsupported.push(Violation { path, message, help, of_name: false });
             }
-            all.warnings.extend(foreign(&task.driver, format!("{path}.Driver")));
+            all.warnings.extend(foreign(&task.driver, path.field("Driver")));
         }
     }
     all
 }
 
 /// A driver that no node of this version has: the job waits.
-fn foreign(driver: &str, path: String) -> Option<Violation> {
+fn foreign(driver: &str, path: FieldPath<'_>) -> Option<Violation> {
     if driver.is_empty() || RUNNABLE.contains(&driver) || driver.contains("${") {
         return None;
     }
@@ -51,7 +55,7 @@ fn foreign(driver: &str, path: String) -> Option<Violation> {
         _ => "use docker or raw_exec".to_owned(),
     };
     let message = format!("no node of this version has the driver {driver:?}: the job would wait for one");
-    Some(Violation { path, message, help: Some(help), of_name: false })
+    Some(Violation { path: path.into(), message, help: Some(help), of_name: false })
 }
 
 #[cfg(test)]

@@ -158,6 +158,17 @@ impl Document {
         Document { compiled, ..Document::of_parts(head, packed) }
     }
 
+    /// The same document in its packed form; a job that was whole is given up by the thread that made it, which costs less
+    /// than elsewhere.
+    ///
+    /// # Errors
+    /// When the job has no packed form, which no job is.
+    pub fn into_packed(self) -> Result<Document, PackError> {
+        let packed = self.packed()?.clone();
+        let Document { head, compiled, .. } = self;
+        Ok(Document { compiled, ..Document::of_parts(head, packed) })
+    }
+
     fn of_parts(head: Head, packed: Arc<[u8]>) -> Document {
         Document { head, form: Form::Packed { packed, job: OnceLock::new() }, compiled: OnceLock::new() }
     }

@@ -6,6 +6,9 @@ use crate::evaluation::Plan;
 use crate::job::Job;
 use crate::rpc::{Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
 
+/// Bytes that most messages fit into: growing piece by piece costs more than the writing.
+const USUAL_SIZE: usize = 2048;
+
 /// Why a message cannot be written.
 pub use rmp_serde::encode::Error as PackError;
 
@@ -31,7 +34,9 @@ macro_rules! wire {
     ($($message:ty),+) => {
         $(impl Wire for $message {
             fn pack(&self) -> Result<Vec<u8>, PackError> {
-                rmp_serde::to_vec_named(self)
+                let mut bytes = Vec::with_capacity(USUAL_SIZE);
+                rmp_serde::encode::write_named(&mut bytes, self)?;
+                Ok(bytes)
             }
 
             fn unpack(bytes: &[u8]) -> Result<Self, UnpackError> {

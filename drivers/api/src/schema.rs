@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::job::Violation;
+use model::job::{FieldPath, Violation};
 use model::suggest::choices;
 use model::time::GoDuration;
 use serde_json::{Map, Value};
@@ -108,7 +108,7 @@ impl Schema {
 
     /// Holds a `config` block, at `path` of its job, against the settings. Values that only a node knows (`${...}`)
     /// pass as anything.
-    pub fn check(&self, config: &BTreeMap<String, Value>, path: &str) -> Findings {
+    pub fn check(&self, config: &BTreeMap<String, Value>, path: &FieldPath<'_>) -> Findings {
         let mut look = Look { driver: self.driver, found: Findings::default() };
         look.settings(self.settings, config.iter(), path);
         look.found
@@ -125,47 +125,52 @@ impl Look {
         &mut self,
         settings: &'static [Setting],
         values: impl Iterator<Item = (&'v String, &'v Value)> + Clone,
-        path: &str,
+        path: &FieldPath<'_>,
     ) {
         for (name, value) in values.clone() {
-            let place = format!("{path}.{name}");
+            let place = path.field(name);
             match settings.iter().find(|setting| setting.name == name) {
                 Some(setting) => self.setting(setting, value, &place),
-                None => self.unknown(name, settings, place),
+                None => self.unknown(name, settings, &place),
             }
         }
         for setting in settings.iter().filter(|setting| setting.required) {
             let value = values.clone().find(|(name, _)| *name == setting.name).map(|(_, value)| value);
             if value.is_none_or(|value| value.is_null() || value.as_str() == Some("")) {
                 let message = format!("driver {:?} needs {:?} in its config", self.driver, setting.name);
-                self.found.errors.push(Violation { path: path.to_owned(), message, help: None, of_name: false });
+                self.found.errors.push(Violation { path: path.into(), message, help: None, of_name: false });
             }
         }
     }
 
-    fn unknown(&mut self, name: &str, settings: &'static [Setting], path: String) {
+    fn unknown(&mut self, name: &str, settings: &'static [Setting], path: &FieldPath<'_>) {
         let known: Vec<&str> = settings.iter().map(|setting| setting.name).collect();
         let message = format!("driver {:?} has no setting {name:?}", self.driver);
-        self.found.errors.push(Violation { path, message, help: Some(choices(name, &known)), of_name: true });
+        self.found.errors.push(Violation {
+            path: path.into(),
+            message,
+            help: Some(choices(name, &known)),
+            of_name: true,
+        });
     }
 
-    fn setting(&mut self, setting: &Setting, value: &Value, path: &str) {
+    fn setting(&mut self, setting: &Setting, value: &Value, path: &FieldPath<'_>) {
         let name = setting.name;
         match setting.support {
             Support::Full => {}
             Support::Idle(why) => {
                 let message = format!("{name} has no effect: {why}");
-                self.found.warnings.push(Violation { path: path.to_owned(), message, help: None, of_name: true });
+                self.found.warnings.push(Violation { path: path.into(), message, help: None, of_name: true });
             }
             Support::Missing => {
                 let message = format!("driver {:?} does not support {name:?} yet", self.driver);
-                self.found.unsupported.push(Violation { path: path.to_owned(), message, help: None, of_name: true });
+                self.found.unsupported.push(Violation { path: path.into(), message, help: None, of_name: true });
             }
         }
         self.value(setting.kind, name, value, path);
     }
 
-    fn value(&mut self, kind: Kind, name: &str, value: &Value, path: &str) {
+    fn value(&mut self, kind: Kind, name: &str, value: &Value, path: &FieldPath<'_>) {
         if value.is_null() || runtime(value) {
             return;
         }
@@ -197,7 +202,7 @@ impl Look {
         }
     }
 
-    fn choice(&mut self, name: &str, value: &Value, allowed: &[&str], path: &str) {
+    fn choice(&mut self, name: &str, value: &Value, allowed: &[&str], path: &FieldPath<'_>) {
         let text = scalar(value).unwrap_or_default();
         if !allowed.contains(&text.as_str()) {
             self.wrong(
@@ -208,7 +213,7 @@ impl Look {
         }
     }
 
-    fn blocks(&mut self, kind: Kind, settings: &'static [Setting], name: &str, value: &Value, path: &str) {
+    fn blocks(&mut self, kind: Kind, settings: &'static [Setting], name: &str, value: &Value, path: &FieldPath<'_>) {
         let Some(maps) = blocks(value) else {
             let help = Some(format!("write {name} {{ ... }}"));
             return self.wrong(format!("{name} of driver {:?} must be a block", self.driver), help, path);
@@ -217,12 +222,12 @@ impl Look {
             self.wrong(format!("{name} of driver {:?} is given {} times", self.driver, maps.len()), None, path);
         }
         for (at, map) in maps.into_iter().enumerate() {
-            self.settings(settings, map.iter(), &format!("{path}[{at}]"));
+            self.settings(settings, map.iter(), &path.index(at));
         }
     }
 
-    fn wrong(&mut self, message: String, help: Option<String>, path: &str) {
-        self.found.errors.push(Violation { path: path.to_owned(), message, help, of_name: false });
+    fn wrong(&mut self, message: String, help: Option<String>, path: &FieldPath<'_>) {
+        self.found.errors.push(Violation { path: path.into(), message, help, of_name: false });
     }
 }
 
@@ -274,7 +279,7 @@ mod tests {
     };
 
     fn check(config: Value) -> Findings {
-        SCHEMA.check(&serde_json::from_value(config).unwrap(), "Config")
+        SCHEMA.check(&serde_json::from_value(config).unwrap(), &FieldPath::JOB.field("Config"))
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::call::{Answer, Call, unknown_region};
 use super::error::{ApiError, ApiResult, multi_error};
-use super::response::Reply;
+use super::response::{Content, Reply};
 use super::views::value_of;
 
 /// How many HCL files are parsed at a time: each has a thread with a large stack.
@@ -119,13 +119,14 @@ pub(super) async fn register(call: Call) -> Answer {
             stored.document.peek(|stored| preserve(&mut job, stored, &request));
         }
     }
-    let document = Box::new(Document::from(*job));
+    let document = Document::from(*job);
     if !document.head().is_template {
         // The planner asks for it next; here nobody else waits for it.
         document.compiled();
     }
+    let packed = document.into_packed().map_err(|why| ApiError::refused(format!("cannot store the job: {why}")))?;
     let op = Op::RegisterJob {
-        job: document,
+        job: Box::new(packed),
         submission: request.submission,
         enforce: request.enforce_index.then_some(request.job_modify_index),
         eval_priority: request.eval_priority,
@@ -189,7 +190,7 @@ async fn write_job(call: &Call, op: Op, add: impl FnOnce(&mut serde_json::Map<St
     if let Some(fields) = body.as_object_mut() {
         add(fields);
     }
-    Ok(Reply::json(&body)?.written(written.index))
+    Ok(Reply::of(Content::Json(body)).written(written.index))
 }
 
 /// `PUT /v1/validate/job`: 200 whether it is valid or not.

@@ -1,30 +1,28 @@
 //! What is kept in the job and has no effect in this version: a job that asks for it runs, with a warning.
 
 use super::{Notes, groups, services, some, tasks};
-use crate::job::{Job, Resources, Service, ServiceCheck, Task, TaskGroup, UpdateStrategy};
+use crate::job::{FieldPath, Job, Resources, Service, ServiceCheck, Task, TaskGroup, UpdateStrategy};
 
 pub(super) fn look(job: &Job, notes: &mut Notes) {
     let later = "periodic jobs are stored, drover does not launch them yet";
-    notes.when(job.periodic.is_some(), "Periodic".to_owned(), later, "");
+    notes.when(job.periodic.is_some(), "Periodic", later, "");
     let later = "parameterized jobs are stored, drover cannot dispatch them yet";
-    notes.when(job.parameterized_job.is_some(), "ParameterizedJob".to_owned(), later, "");
+    notes.when(job.parameterized_job.is_some(), "ParameterizedJob", later, "");
     if let Some(update) = &job.update {
-        of_update(update, "Update", notes);
+        of_update(update, &FieldPath::JOB.field("Update"), notes);
     }
     for (path, group) in groups(job) {
         of_group(group, job, &path, notes);
-        for (path, service) in services(&path, group) {
-            of_service(service, &path, notes);
-        }
+        services(&path, group, |path, service| of_service(service, path, notes));
         for (path, task) in tasks(&path, group) {
             of_task(task, &path, notes);
         }
     }
 }
 
-fn of_group(group: &TaskGroup, job: &Job, path: &str, notes: &mut Notes) {
+fn of_group(group: &TaskGroup, job: &Job, path: &FieldPath<'_>, notes: &mut Notes) {
     if let Some(update) = group.update.as_ref().filter(|update| job.update.as_ref() != Some(*update)) {
-        of_update(update, &format!("{path}.Update"), notes);
+        of_update(update, &path.field("Update"), notes);
     }
     let limited = group.max_run_duration.is_some_and(|limit| limit.0 > 0);
     let message = "max_run_duration is stored, drover does not enforce it yet";
@@ -53,7 +51,7 @@ fn of_group(group: &TaskGroup, job: &Job, path: &str, notes: &mut Notes) {
     notes.when(consul, format_args!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
 }
 
-fn of_update(update: &UpdateStrategy, path: &str, notes: &mut Notes) {
+fn of_update(update: &UpdateStrategy, path: &FieldPath<'_>, notes: &mut Notes) {
     let canary = update.canary.unwrap_or(0) > 0;
     let message = "there are no canaries yet: copies are replaced max_parallel at a time";
     notes.when(canary, format_args!("{path}.Canary"), message, "");
@@ -63,7 +61,7 @@ fn of_update(update: &UpdateStrategy, path: &str, notes: &mut Notes) {
 }
 
 /// What only Consul makes use of.
-fn of_service(service: &Service, path: &str, notes: &mut Notes) {
+fn of_service(service: &Service, path: &FieldPath<'_>, notes: &mut Notes) {
     let fields: [(bool, &str); 9] = [
         (some(&service.canary_tags), "canary_tags"),
         (service.enable_tag_override, "enable_tag_override"),
@@ -77,11 +75,11 @@ fn of_service(service: &Service, path: &str, notes: &mut Notes) {
     ];
     unused(&fields, path, notes);
     for (at, check) in service.checks.iter().flatten().enumerate() {
-        of_check(check, &format!("{path}.Checks[{at}]"), notes);
+        of_check(check, &path.item("Checks", at), notes);
     }
 }
 
-fn of_check(check: &ServiceCheck, path: &str, notes: &mut Notes) {
+fn of_check(check: &ServiceCheck, path: &FieldPath<'_>, notes: &mut Notes) {
     let fields = [
         (check.expose, "expose"),
         (!check.advertise.is_empty(), "advertise"),
@@ -93,14 +91,16 @@ fn of_check(check: &ServiceCheck, path: &str, notes: &mut Notes) {
     unused(&fields, path, notes);
 }
 
-fn unused(fields: &[(bool, &str)], path: &str, notes: &mut Notes) {
+fn unused(fields: &[(bool, &str)], path: &FieldPath<'_>, notes: &mut Notes) {
     let written: Vec<&str> = fields.iter().filter(|(written, _)| *written).map(|(_, name)| *name).collect();
-    let verb = if written.len() == 1 { "has" } else { "have" };
-    let message = format!("{} {verb} no effect in the built-in catalog", written.join(", "));
-    notes.when(!written.is_empty(), path.to_owned(), message, "");
+    if !written.is_empty() {
+        let verb = if written.len() == 1 { "has" } else { "have" };
+        let message = format!("{} {verb} no effect in the built-in catalog", written.join(", "));
+        notes.when(true, path, message, "");
+    }
 }
 
-fn of_task(task: &Task, path: &str, notes: &mut Notes) {
+fn of_task(task: &Task, path: &FieldPath<'_>, notes: &mut Notes) {
     let token = task.identity.as_ref().is_some_and(|identity| identity.env || identity.file);
     let message = "tasks are given no identity token yet";
     notes.when(token, format_args!("{path}.Identity"), message, "");
@@ -113,11 +113,11 @@ fn of_task(task: &Task, path: &str, notes: &mut Notes) {
     let consul = task.consul.is_some();
     notes.when(consul, format_args!("{path}.Consul"), "services go to the built-in catalog, not to Consul", "");
     if let Some(resources) = &task.resources {
-        of_resources(resources, &format!("{path}.Resources"), notes);
+        of_resources(resources, &path.field("Resources"), notes);
     }
 }
 
-fn of_resources(resources: &Resources, path: &str, notes: &mut Notes) {
+fn of_resources(resources: &Resources, path: &FieldPath<'_>, notes: &mut Notes) {
     let cores = resources.cores.unwrap_or(0) > 0;
     let message = "whole cores are reserved, the task is not pinned to them yet";
     notes.when(cores, format_args!("{path}.Cores"), message, "");

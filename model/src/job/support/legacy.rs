@@ -3,38 +3,38 @@
 use serde_json::Value;
 
 use super::{Notes, groups, services, tasks};
-use crate::job::{Job, Task, TaskGroup};
+use crate::job::{FieldPath, Job, Task, TaskGroup};
 
 pub(super) fn look(job: &Job, notes: &mut Notes) {
     for (path, group) in groups(job) {
         of_group(group, &path, notes);
-        for (path, service) in services(&path, group) {
+        services(&path, group, |path, service| {
             let consul = service.provider == "consul";
-            let message = format!("service {:?} is served by drover's own catalog, not by Consul", service.name);
+            let message = format_args!("service {:?} is served by drover's own catalog, not by Consul", service.name);
             notes.when(consul, format_args!("{path}.Provider"), message, "write provider = \"nomad\"");
-        }
+        });
         for (path, task) in tasks(&path, group) {
             of_task(task, &path, notes);
         }
     }
 }
 
-fn of_group(group: &TaskGroup, path: &str, notes: &mut Notes) {
+fn of_group(group: &TaskGroup, path: &FieldPath<'_>, notes: &mut Notes) {
     let old = [
         (group.stop_after_client_disconnect.is_some(), "StopAfterClientDisconnect", "stop_on_client_after = ..."),
         (group.max_client_disconnect.is_some(), "MaxClientDisconnect", "lost_after = ..."),
         (group.prevent_reschedule_on_lost == Some(true), "PreventRescheduleOnLost", "replace = false"),
     ];
     for (written, field, new) in old {
-        let help = format!("write it so:\ndisconnect {{\n  {new}\n}}");
-        notes.when(written, format_args!("{path}.{field}"), "this is the old spelling and has no effect", &help);
+        let help = format_args!("write it so:\ndisconnect {{\n  {new}\n}}");
+        notes.when(written, format_args!("{path}.{field}"), "this is the old spelling and has no effect", help);
     }
     for (at, network) in group.networks.iter().flatten().enumerate() {
-        of_network(network.mbits, &format!("{path}.Networks[{at}]"), notes);
+        of_network(network.mbits, &path.item("Networks", at), notes);
     }
 }
 
-fn of_network(mbits: Option<i64>, path: &str, notes: &mut Notes) {
+fn of_network(mbits: Option<i64>, path: &FieldPath<'_>, notes: &mut Notes) {
     let written = mbits.is_some_and(|mbits| mbits > 0);
     notes.when(
         written,
@@ -44,23 +44,23 @@ fn of_network(mbits: Option<i64>, path: &str, notes: &mut Notes) {
     );
 }
 
-fn of_task(task: &Task, path: &str, notes: &mut Notes) {
-    if let Some(config) = &task.config {
+fn of_task(task: &Task, path: &FieldPath<'_>, notes: &mut Notes) {
+    if let Some(config) = task.config.as_ref().filter(|config| config.contains_key("port_map")) {
         let (labels, blocks) = port_map(config.get("port_map"));
         let help = format!(
             "put the ports into the group and name them in config:\nnetwork {{\n{blocks}}}\nconfig {{\n  ports = [{labels}]\n}}"
         );
-        let written = config.contains_key("port_map");
-        notes.when(written, format_args!("{path}.Config.port_map"), "port_map is the old spelling", &help);
-        if written && let Some(note) = notes.list.last_mut() {
+        notes.when(true, format_args!("{path}.Config.port_map"), "port_map is the old spelling", help);
+        if let Some(note) = notes.list.last_mut() {
             note.of_name = true;
         }
     }
     let Some(resources) = &task.resources else { return };
+    let of_resources = path.field("Resources");
     for (at, network) in resources.networks.iter().flatten().enumerate() {
-        let place = format!("{path}.Resources.Networks[{at}]");
+        let place = of_resources.item("Networks", at);
         let help = "move it to the group, with the port inside the container as `to`:\nnetwork {\n  port \"http\" {\n    to = 80\n  }\n}";
-        notes.when(true, place.clone(), "network inside resources is the old spelling", help);
+        notes.when(true, place, "network inside resources is the old spelling", help);
         of_network(network.mbits, &place, notes);
     }
     let disk = resources.disk_mb.unwrap_or(0) > 0;

@@ -10,7 +10,7 @@ mod missing;
 use std::fmt::Display;
 
 use super::validate::{Violation, validate, validate_canonical};
-use super::{Job, Service, Task, TaskGroup};
+use super::{FieldPath, Job, Service, Task, TaskGroup};
 
 /// What the job needs and this version does not have: it must not run without.
 pub fn unsupported(job: &Job) -> Vec<Violation> {
@@ -66,33 +66,34 @@ struct Notes {
 
 impl Notes {
     /// Says `message` about the field at `path` when `wanted` holds.
-    fn when(&mut self, wanted: bool, path: impl Display, message: impl Into<String>, help: &str) {
+    fn when(&mut self, wanted: bool, path: impl Display, message: impl Display, help: impl Display) {
         if wanted {
-            let (path, help) = (path.to_string(), (!help.is_empty()).then(|| help.to_owned()));
-            self.list.push(Violation { path, message: message.into(), help, of_name: false });
+            let help = Some(help.to_string()).filter(|help| !help.is_empty());
+            self.list.push(Violation { path: path.to_string(), message: message.to_string(), help, of_name: false });
         }
     }
 }
 
 /// The groups with their paths.
-fn groups(job: &Job) -> impl Iterator<Item = (String, &TaskGroup)> {
-    job.task_groups.iter().flatten().enumerate().map(|(at, group)| (format!("TaskGroups[{at}]"), group))
+fn groups(job: &Job) -> impl Iterator<Item = (FieldPath<'static>, &TaskGroup)> {
+    job.task_groups.iter().flatten().enumerate().map(|(at, group)| (FieldPath::JOB.item("TaskGroups", at), group))
 }
 
 /// The tasks of a group with their paths.
-fn tasks<'j>(path: &'j str, group: &'j TaskGroup) -> impl Iterator<Item = (String, &'j Task)> {
-    group.tasks.iter().flatten().enumerate().map(move |(at, task)| (format!("{path}.Tasks[{at}]"), task))
+fn tasks<'j>(path: &'j FieldPath<'j>, group: &'j TaskGroup) -> impl Iterator<Item = (FieldPath<'j>, &'j Task)> {
+    group.tasks.iter().flatten().enumerate().map(move |(at, task)| (path.item("Tasks", at), task))
 }
 
-/// The services of a group and of its tasks with their paths.
-fn services<'j>(path: &'j str, group: &'j TaskGroup) -> Vec<(String, &'j Service)> {
-    let own = group.services.iter().flatten().enumerate();
-    let mut all: Vec<_> = own.map(|(at, service)| (format!("{path}.Services[{at}]"), service)).collect();
-    for (path, task) in tasks(path, group) {
-        let of_task = task.services.iter().flatten().enumerate();
-        all.extend(of_task.map(|(at, service)| (format!("{path}.Services[{at}]"), service)));
+/// Looks at each service of a group and of its tasks, with its path.
+fn services(path: &FieldPath<'_>, group: &TaskGroup, mut look: impl FnMut(&FieldPath<'_>, &Service)) {
+    for (at, service) in group.services.iter().flatten().enumerate() {
+        look(&path.item("Services", at), service);
     }
-    all
+    for (path, task) in tasks(path, group) {
+        for (at, service) in task.services.iter().flatten().enumerate() {
+            look(&path.item("Services", at), service);
+        }
+    }
 }
 
 /// Whether a list is there and has items.

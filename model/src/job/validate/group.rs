@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, check_name, check_rules, service, task};
-use crate::job::{Job, NetworkResource, Port, ReschedulePolicy, RestartPolicy, TaskGroup, UpdateStrategy};
+use crate::job::{FieldPath, Job, NetworkResource, Port, ReschedulePolicy, RestartPolicy, TaskGroup, UpdateStrategy};
 use crate::suggest::choices;
 use crate::time::GoDuration;
 
@@ -14,13 +14,12 @@ const MIN_INTERVAL: GoDuration = GoDuration::from_secs(5);
 /// More copies than this are a mistake of typing.
 const MAX_COUNT: i64 = 10_000_000;
 
-pub(super) fn check(job: &Job, group: &TaskGroup, path: &str, findings: &mut Findings) {
+pub(super) fn check(job: &Job, group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
     let kind = job.r#type.as_deref().unwrap_or_default();
     let system = kind == "system" || kind == "sysbatch";
-    check_name(group.name.as_deref().unwrap_or_default(), format!("{path}.Name"), "group", findings);
-    let prefix = format!("{path}.");
+    check_name(group.name.as_deref().unwrap_or_default(), path.field("Name"), "group", findings);
     let (affinities, spreads) = (group.affinities.as_deref(), group.spreads.as_deref());
-    check_rules(group.constraints.as_deref(), affinities, spreads, &prefix, findings);
+    check_rules(group.constraints.as_deref(), affinities, spreads, path, findings);
     if system && affinities.is_some_and(|list| !list.is_empty()) {
         findings.add(format!("{path}.Affinities"), format!("a {kind} job takes no affinity"));
     }
@@ -29,13 +28,13 @@ pub(super) fn check(job: &Job, group: &TaskGroup, path: &str, findings: &mut Fin
     }
     check_count(group, kind, system, path, findings);
     if let Some(restart) = &group.restart_policy {
-        check_restart(restart, &format!("{path}.RestartPolicy"), findings);
+        check_restart(restart, &path.field("RestartPolicy"), findings);
     }
     match &group.reschedule_policy {
         Some(_) if system => {
             findings.add(format!("{path}.ReschedulePolicy"), format!("a {kind} job takes no reschedule"));
         }
-        Some(policy) => check_reschedule(policy, &format!("{path}.ReschedulePolicy"), findings),
+        Some(policy) => check_reschedule(policy, &path.field("ReschedulePolicy"), findings),
         None => {}
     }
     check_update(group, kind, path, findings);
@@ -44,7 +43,7 @@ pub(super) fn check(job: &Job, group: &TaskGroup, path: &str, findings: &mut Fin
     check_disk(group, path, findings);
     check_volumes(group, system, path, findings);
     for (at, item) in group.services.iter().flatten().enumerate() {
-        service::check(item, group, &format!("{path}.Services[{at}]"), findings);
+        service::check(item, group, &path.item("Services", at), findings);
     }
     if negative(group.shutdown_delay) {
         findings.add(format!("{path}.ShutdownDelay"), "a time cannot be negative");
@@ -56,7 +55,7 @@ pub(super) fn check(job: &Job, group: &TaskGroup, path: &str, findings: &mut Fin
     }
     check_tasks(group, path, findings);
     for (at, item) in group.tasks.iter().flatten().enumerate() {
-        task::check(item, group, kind, &format!("{path}.Tasks[{at}]"), findings);
+        task::check(item, group, kind, &path.item("Tasks", at), findings);
     }
 }
 
@@ -64,15 +63,15 @@ pub(super) fn negative(span: Option<GoDuration>) -> bool {
     span.is_some_and(|span| span.0 < 0)
 }
 
-fn check_count(group: &TaskGroup, kind: &str, system: bool, path: &str, findings: &mut Findings) {
+fn check_count(group: &TaskGroup, kind: &str, system: bool, path: &FieldPath<'_>, findings: &mut Findings) {
     let count = group.count.unwrap_or(1);
-    let place = format!("{path}.Count");
+    let place = path.field("Count");
     if count < 0 {
-        findings.add(place.clone(), format!("count {count} is negative"));
+        findings.add(place, format!("count {count} is negative"));
     } else if system && count > 1 {
-        findings.advise(place.clone(), format!("a {kind} job runs once on every node"), "remove count");
+        findings.advise(place, format!("a {kind} job runs once on every node"), "remove count");
     } else if count > MAX_COUNT {
-        findings.add(place.clone(), format!("count {count} is more than {MAX_COUNT}"));
+        findings.add(place, format!("count {count} is more than {MAX_COUNT}"));
     }
     let Some(scaling) = &group.scaling else { return };
     let (min, max) = (scaling.min.unwrap_or(0), scaling.max.unwrap_or(i64::MAX));
@@ -83,7 +82,7 @@ fn check_count(group: &TaskGroup, kind: &str, system: bool, path: &str, findings
     }
 }
 
-pub(super) fn check_restart(restart: &RestartPolicy, path: &str, findings: &mut Findings) {
+pub(super) fn check_restart(restart: &RestartPolicy, path: &FieldPath<'_>, findings: &mut Findings) {
     let attempts = restart.attempts.unwrap_or(0);
     let (interval, delay) = (restart.interval.unwrap_or_default(), restart.delay.unwrap_or_default());
     let mode = restart.mode.as_deref().unwrap_or_default();
@@ -112,7 +111,7 @@ pub(super) fn check_restart(restart: &RestartPolicy, path: &str, findings: &mut 
     }
 }
 
-fn check_reschedule(policy: &ReschedulePolicy, path: &str, findings: &mut Findings) {
+fn check_reschedule(policy: &ReschedulePolicy, path: &FieldPath<'_>, findings: &mut Findings) {
     let attempts = policy.attempts.unwrap_or(0);
     let unlimited = policy.unlimited.unwrap_or(false);
     if attempts == 0 && !unlimited {
@@ -135,7 +134,7 @@ fn check_reschedule(policy: &ReschedulePolicy, path: &str, findings: &mut Findin
     }
 }
 
-fn check_update(group: &TaskGroup, kind: &str, path: &str, findings: &mut Findings) {
+fn check_update(group: &TaskGroup, kind: &str, path: &FieldPath<'_>, findings: &mut Findings) {
     let Some(update) = &group.update else { return };
     if kind == "batch" || kind == "sysbatch" {
         return;
@@ -143,7 +142,7 @@ fn check_update(group: &TaskGroup, kind: &str, path: &str, findings: &mut Findin
     if update.max_parallel == Some(0) && update.stagger.unwrap_or_default().0 == 0 {
         return;
     }
-    check_strategy(update, &format!("{path}.Update"), findings);
+    check_strategy(update, &path.field("Update"), findings);
     let canaries = update.canary.unwrap_or(0) > 0;
     if canaries && group.volumes.iter().flatten().any(|(_, volume)| volume.per_alloc) {
         findings.add(format!("{path}.Volumes"), "volumes per allocation do not go together with canaries");
@@ -158,7 +157,7 @@ fn check_update(group: &TaskGroup, kind: &str, path: &str, findings: &mut Findin
     }
 }
 
-fn check_strategy(update: &UpdateStrategy, path: &str, findings: &mut Findings) {
+fn check_strategy(update: &UpdateStrategy, path: &FieldPath<'_>, findings: &mut Findings) {
     if update.max_parallel.unwrap_or(0) < 0 {
         findings.add(format!("{path}.MaxParallel"), "max_parallel cannot be negative");
     }
@@ -170,7 +169,7 @@ fn check_strategy(update: &UpdateStrategy, path: &str, findings: &mut Findings) 
         findings.advise(format!("{path}.AutoPromote"), "there is nothing to promote", "set canary, or no auto_promote");
     }
     let kinds = ["checks", "task_states", "manual"];
-    findings.one_of(format!("{path}.HealthCheck"), update.health_check.as_deref().unwrap_or_default(), &kinds);
+    findings.one_of(path.field("HealthCheck"), update.health_check.as_deref().unwrap_or_default(), &kinds);
     let healthy = update.min_healthy_time.unwrap_or_default();
     let deadline = update.healthy_deadline.unwrap_or_default();
     let progress = update.progress_deadline.unwrap_or_default();
@@ -190,7 +189,7 @@ fn check_strategy(update: &UpdateStrategy, path: &str, findings: &mut Findings) 
     }
 }
 
-fn check_migrate_and_disconnect(group: &TaskGroup, path: &str, findings: &mut Findings) {
+fn check_migrate_and_disconnect(group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
     if let Some(migrate) = &group.migrate {
         let healthy = migrate.min_healthy_time.unwrap_or_default();
         let deadline = migrate.healthy_deadline.unwrap_or_default();
@@ -203,7 +202,7 @@ fn check_migrate_and_disconnect(group: &TaskGroup, path: &str, findings: &mut Fi
         }
         let kinds = ["checks", "task_states"];
         let check = migrate.health_check.as_deref().unwrap_or_default();
-        findings.one_of(format!("{path}.Migrate.HealthCheck"), check, &kinds);
+        findings.one_of(path.field("Migrate.HealthCheck"), check, &kinds);
     }
     let Some(disconnect) = &group.disconnect else { return };
     let lost = disconnect.lost_after.unwrap_or_default();
@@ -218,51 +217,67 @@ fn check_migrate_and_disconnect(group: &TaskGroup, path: &str, findings: &mut Fi
     }
     let choices = ["best_score", "keep_original", "keep_replacement", "longest_running"];
     let reconcile = disconnect.reconcile.as_deref().unwrap_or_default();
-    findings.one_of(format!("{path}.Disconnect.Reconcile"), reconcile, &choices);
+    findings.one_of(path.field("Disconnect.Reconcile"), reconcile, &choices);
 }
 
-/// A port with its place: path of the network, list, position.
-type PlacedPort<'j> = (String, &'j Port);
-
-fn ports<'j>(network: &'j NetworkResource, path: &str) -> Vec<PlacedPort<'j>> {
+/// The ports of a network with their paths.
+fn ports<'p, 'j>(
+    network: &'j NetworkResource,
+    path: &'p FieldPath<'p>,
+) -> impl Iterator<Item = (FieldPath<'p>, &'j Port)> {
     let reserved = network.reserved_ports.iter().flatten().enumerate();
     let dynamic = network.dynamic_ports.iter().flatten().enumerate();
     reserved
-        .map(|(at, port)| (format!("{path}.ReservedPorts[{at}]"), port))
-        .chain(dynamic.map(|(at, port)| (format!("{path}.DynamicPorts[{at}]"), port)))
-        .collect()
+        .map(|(at, port)| (path.item("ReservedPorts", at), port))
+        .chain(dynamic.map(|(at, port)| (path.item("DynamicPorts", at), port)))
 }
 
-fn check_networks(group: &TaskGroup, path: &str, findings: &mut Findings) {
-    let mut networks: Vec<(String, &NetworkResource)> = Vec::new();
+/// What the networks of a group and of its tasks may have once only.
+#[derive(Default)]
+struct Claimed<'j> {
+    labels: BTreeSet<&'j str>,
+    fixed: BTreeMap<(i64, &'j str), &'j str>,
+}
+
+fn check_networks(group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
+    let mut claimed = Claimed::default();
+    let all = path.field("Networks");
     for (at, network) in group.networks.iter().flatten().enumerate() {
-        networks.push((format!("{path}.Networks[{at}]"), network));
+        check_ports(network, &path.item("Networks", at), &all, &mut claimed, findings);
     }
-    for (task_at, task) in group.tasks.iter().flatten().enumerate() {
+    for (at, task) in group.tasks.iter().flatten().enumerate() {
+        let task_path = path.item("Tasks", at);
+        let resources = task_path.field("Resources");
         for (at, network) in task.resources.iter().flat_map(|r| r.networks.iter().flatten()).enumerate() {
-            networks.push((format!("{path}.Tasks[{task_at}].Resources.Networks[{at}]"), network));
-        }
-    }
-    let mut labels = BTreeSet::new();
-    let mut fixed: BTreeMap<(i64, &str), &str> = BTreeMap::new();
-    for (place, network) in &networks {
-        for (place, port) in ports(network, place) {
-            check_port(port, &place, findings);
-            if !labels.insert(&port.label) {
-                findings.add(format!("{path}.Networks"), format!("there are two ports {:?}", port.label));
-            }
-            if port.value > 0
-                && !port.ignore_collision
-                && let Some(other) = fixed.insert((port.value, &port.host_network), &port.label)
-            {
-                let message = format!("ports {other:?} and {:?} both want {}", port.label, port.value);
-                findings.add(format!("{path}.Networks"), message);
-            }
+            check_ports(network, &resources.item("Networks", at), &all, &mut claimed, findings);
         }
     }
 }
 
-fn check_port(port: &Port, path: &str, findings: &mut Findings) {
+/// `all` is where collisions are told, for they concern more than one network.
+fn check_ports<'j>(
+    network: &'j NetworkResource,
+    path: &FieldPath<'_>,
+    all: &FieldPath<'_>,
+    claimed: &mut Claimed<'j>,
+    findings: &mut Findings,
+) {
+    for (place, port) in ports(network, path) {
+        check_port(port, &place, findings);
+        if !claimed.labels.insert(&port.label) {
+            findings.add(all, format!("there are two ports {:?}", port.label));
+        }
+        if port.value > 0
+            && !port.ignore_collision
+            && let Some(other) = claimed.fixed.insert((port.value, &port.host_network), &port.label)
+        {
+            let message = format!("ports {other:?} and {:?} both want {}", port.label, port.value);
+            findings.add(all, message);
+        }
+    }
+}
+
+fn check_port(port: &Port, path: &FieldPath<'_>, findings: &mut Findings) {
     if !(0..=65_535).contains(&port.value) {
         findings.add(format!("{path}.Value"), format!("port {} is outside 1 to 65535", port.value));
     }
@@ -274,9 +289,9 @@ fn check_port(port: &Port, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_disk(group: &TaskGroup, path: &str, findings: &mut Findings) {
+fn check_disk(group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
     let size = group.ephemeral_disk.as_ref().and_then(|disk| disk.size_mb).unwrap_or(300);
-    let place = format!("{path}.EphemeralDisk.SizeMB");
+    let place = path.field("EphemeralDisk.SizeMB");
     if size < 10 {
         findings.add(place, format!("the disk has at least 10 MB, not {size}"));
         return;
@@ -301,9 +316,10 @@ fn check_disk(group: &TaskGroup, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_volumes(group: &TaskGroup, system: bool, path: &str, findings: &mut Findings) {
+fn check_volumes(group: &TaskGroup, system: bool, path: &FieldPath<'_>, findings: &mut Findings) {
     for (name, volume) in group.volumes.iter().flatten() {
-        let place = format!("{path}.Volumes.{name}");
+        let volumes = path.field("Volumes");
+        let place = volumes.field(name);
         if volume.source.is_empty() && (volume.r#type == "host" || volume.r#type == "csi") {
             findings.add(format!("{place}.Source"), "a volume needs a source");
         }
@@ -316,9 +332,9 @@ fn check_volumes(group: &TaskGroup, system: bool, path: &str, findings: &mut Fin
     }
 }
 
-fn check_tasks(group: &TaskGroup, path: &str, findings: &mut Findings) {
+fn check_tasks(group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
     let tasks = group.tasks.as_deref().unwrap_or_default();
-    let place = format!("{path}.Tasks");
+    let place = path.field("Tasks");
     if tasks.is_empty() {
         findings.add(place, "the group has no task");
         return;
@@ -326,11 +342,11 @@ fn check_tasks(group: &TaskGroup, path: &str, findings: &mut Findings) {
     let mut names = BTreeSet::new();
     for task in tasks {
         if !names.insert(&task.name) {
-            findings.add(place.clone(), format!("there are two tasks {:?}", task.name));
+            findings.add(place, format!("there are two tasks {:?}", task.name));
         }
     }
     if tasks.iter().filter(|task| task.leader).count() > 1 {
-        findings.add(place.clone(), "only one task can lead the group");
+        findings.add(place, "only one task can lead the group");
     }
     if tasks.iter().all(|task| task.lifecycle.is_some()) {
         findings.add(place, "at least one task must run without a lifecycle block");

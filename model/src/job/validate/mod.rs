@@ -7,7 +7,7 @@ mod task;
 
 use std::collections::BTreeSet;
 
-use super::{Affinity, Constraint, Job, Spread};
+use super::{Affinity, Constraint, FieldPath, Job, Spread};
 use crate::suggest::{choices, nearest};
 
 /// The largest priority.
@@ -54,7 +54,7 @@ impl Findings {
     }
 
     /// Reports `value` unless it is empty or one of `allowed`.
-    pub(super) fn one_of(&mut self, path: String, value: &str, allowed: &[&str]) {
+    pub(super) fn one_of(&mut self, path: impl Into<String>, value: &str, allowed: &[&str]) {
         if !value.is_empty() && !allowed.contains(&value) {
             self.advise(path, format!("{value:?} does not exist"), choices(value, allowed));
         }
@@ -73,7 +73,7 @@ pub fn validate_canonical(job: &Job) -> Vec<Violation> {
     let mut findings = Findings { list: Vec::new() };
     check_job(job, &mut findings);
     for (at, group) in job.task_groups.iter().flatten().enumerate() {
-        group::check(job, group, &format!("TaskGroups[{at}]"), &mut findings);
+        group::check(job, group, &FieldPath::JOB.item("TaskGroups", at), &mut findings);
     }
     findings.list
 }
@@ -105,7 +105,13 @@ fn check_job(job: &Job, findings: &mut Findings) {
     if job.datacenters.iter().flatten().any(String::is_empty) {
         findings.add("Datacenters", "a datacenter has no name");
     }
-    check_rules(job.constraints.as_deref(), job.affinities.as_deref(), job.spreads.as_deref(), "", findings);
+    check_rules(
+        job.constraints.as_deref(),
+        job.affinities.as_deref(),
+        job.spreads.as_deref(),
+        &FieldPath::JOB,
+        findings,
+    );
     if kind == "system" || kind == "sysbatch" {
         if job.affinities.as_ref().is_some_and(|list| !list.is_empty()) {
             findings.add("Affinities", format!("a {kind} job runs on every node, so it takes no affinity"));
@@ -169,7 +175,7 @@ fn check_launching(job: &Job, kind: &str, findings: &mut Findings) {
             findings.add("ParameterizedJob", "only batch and sysbatch jobs can be parameterized");
         }
         let payloads = ["optional", "required", "forbidden"];
-        findings.one_of("ParameterizedJob.Payload".to_owned(), &parameterized.payload, &payloads);
+        findings.one_of("ParameterizedJob.Payload", &parameterized.payload, &payloads);
         let required: BTreeSet<&String> = parameterized.meta_required.iter().flatten().collect();
         if let Some(both) = parameterized.meta_optional.iter().flatten().find(|key| required.contains(key)) {
             findings.add("ParameterizedJob.MetaOptional", format!("{both:?} is both required and optional"));
@@ -177,20 +183,20 @@ fn check_launching(job: &Job, kind: &str, findings: &mut Findings) {
     }
 }
 
-/// `prefix` is empty or ends with a dot.
+/// The rules of what is at `path`.
 pub(super) fn check_rules(
     constraints: Option<&[Constraint]>,
     affinities: Option<&[Affinity]>,
     spreads: Option<&[Spread]>,
-    prefix: &str,
+    path: &FieldPath<'_>,
     findings: &mut Findings,
 ) {
     for (at, rule) in constraints.unwrap_or_default().iter().enumerate() {
-        let path = format!("{prefix}Constraints[{at}]");
+        let path = path.item("Constraints", at);
         check_operand(&rule.operand, &rule.l_target, &rule.r_target, &path, true, findings);
     }
     for (at, rule) in affinities.unwrap_or_default().iter().enumerate() {
-        let path = format!("{prefix}Affinities[{at}]");
+        let path = path.item("Affinities", at);
         check_operand(&rule.operand, &rule.l_target, &rule.r_target, &path, false, findings);
         let weight = rule.weight.unwrap_or(50);
         if weight == 0 || !(-100..=100).contains(&weight) {
@@ -198,11 +204,11 @@ pub(super) fn check_rules(
         }
     }
     for (at, spread) in spreads.unwrap_or_default().iter().enumerate() {
-        check_spread(spread, &format!("{prefix}Spreads[{at}]"), findings);
+        check_spread(spread, &path.item("Spreads", at), findings);
     }
 }
 
-fn check_spread(spread: &Spread, path: &str, findings: &mut Findings) {
+fn check_spread(spread: &Spread, path: &FieldPath<'_>, findings: &mut Findings) {
     if spread.attribute.is_empty() {
         findings.advise(format!("{path}.Attribute"), "a spread needs an attribute", "for example ${node.datacenter}");
     }
@@ -222,7 +228,14 @@ fn check_spread(spread: &Spread, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_operand(operand: &str, left: &str, right: &str, path: &str, constraint: bool, findings: &mut Findings) {
+fn check_operand(
+    operand: &str,
+    left: &str,
+    right: &str,
+    path: &FieldPath<'_>,
+    constraint: bool,
+    findings: &mut Findings,
+) {
     const COMPARE: &[&str] = &["=", "==", "is", "!=", "not", "<", "<=", ">", ">="];
     const MATCH: &[&str] = &["regexp", "version", "semver", "set_contains", "set_contains_all", "set_contains_any"];
     const PRESENT: &[&str] = &["is_set", "is_not_set"];
@@ -268,7 +281,7 @@ fn version_rule(text: &str) -> bool {
 }
 
 /// What a group or task name may not hold: it becomes a directory and part of names.
-pub(super) fn check_name(name: &str, path: String, what: &str, findings: &mut Findings) {
+pub(super) fn check_name(name: &str, path: FieldPath<'_>, what: &str, findings: &mut Findings) {
     if name.len() > MAX_NAME {
         findings.add(path, format!("the name of a {what} has at most {MAX_NAME} bytes, not {}", name.len()));
     } else if name.contains(['/', '\\', '\0']) || name == ".." || name == "." || name.contains("..") {

@@ -1,14 +1,14 @@
 //! Rules for services and checks.
 
 use super::Findings;
-use crate::job::{Service, ServiceCheck, TaskGroup};
+use crate::job::{FieldPath, Service, ServiceCheck, TaskGroup};
 use crate::suggest::choices;
 use crate::time::GoDuration;
 
 /// Shorter intervals and timeouts would load more than they tell.
 const MIN_TIME: GoDuration = GoDuration::from_secs(1);
 
-pub(super) fn check(service: &Service, group: &TaskGroup, path: &str, findings: &mut Findings) {
+pub(super) fn check(service: &Service, group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
     // Names with `${...}` are known on the node only.
     let plain = service.name.replace("${", "");
     if plain == service.name && !host_name(&service.name) {
@@ -18,11 +18,11 @@ pub(super) fn check(service: &Service, group: &TaskGroup, path: &str, findings: 
             "use letters, digits and dashes",
         );
     }
-    findings.one_of(format!("{path}.Provider"), &service.provider, &["nomad", "consul"]);
+    findings.one_of(path.field("Provider"), &service.provider, &["nomad", "consul"]);
     let modes = ["auto", "host", "driver", "alloc", "alloc_ipv6"];
-    findings.one_of(format!("{path}.AddressMode"), &service.address_mode, &modes);
+    findings.one_of(path.field("AddressMode"), &service.address_mode, &modes);
     let updates = ["require_healthy", "ignore_warnings", "ignore"];
-    findings.one_of(format!("{path}.OnUpdate"), &service.on_update, &updates);
+    findings.one_of(path.field("OnUpdate"), &service.on_update, &updates);
     if let Some(connect) = &service.connect
         && connect.sidecar_service.is_some()
     {
@@ -32,7 +32,7 @@ pub(super) fn check(service: &Service, group: &TaskGroup, path: &str, findings: 
         }
     }
     for (at, item) in service.checks.iter().flatten().enumerate() {
-        check_check(item, service, &format!("{path}.Checks[{at}]"), findings);
+        check_check(item, service, &path.item("Checks", at), findings);
     }
 }
 
@@ -42,7 +42,7 @@ fn host_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && inner && !name.starts_with('-') && !name.ends_with('-')
 }
 
-fn check_check(check: &ServiceCheck, service: &Service, path: &str, findings: &mut Findings) {
+fn check_check(check: &ServiceCheck, service: &Service, path: &FieldPath<'_>, findings: &mut Findings) {
     let consul = service.provider == "consul";
     let kinds: &[&str] = if consul { &["http", "tcp", "script", "grpc"] } else { &["http", "tcp"] };
     if !kinds.contains(&check.r#type.as_str()) {
@@ -59,7 +59,7 @@ fn check_check(check: &ServiceCheck, service: &Service, path: &str, findings: &m
         } else if check.path.contains("://") || check.path.starts_with("//") {
             findings.add(format!("{path}.Path"), "only the path is wanted, the address is the service's");
         }
-        findings.one_of(format!("{path}.Protocol"), &check.protocol, &["http", "https"]);
+        findings.one_of(path.field("Protocol"), &check.protocol, &["http", "https"]);
     }
     if check.interval.0 == 0 {
         findings.advise(format!("{path}.Interval"), "a check needs an interval", "for example interval = \"10s\"");
@@ -75,7 +75,7 @@ fn check_check(check: &ServiceCheck, service: &Service, path: &str, findings: &m
         findings.add(format!("{path}.Command"), "a script check needs a command");
     }
     let states = ["passing", "warning", "critical"];
-    findings.one_of(format!("{path}.InitialStatus"), &check.initial_status, &states);
+    findings.one_of(path.field("InitialStatus"), &check.initial_status, &states);
     if check.check_restart.as_ref().is_some_and(|restart| restart.limit < 0) {
         findings.add(format!("{path}.CheckRestart.Limit"), "limit cannot be negative");
     }

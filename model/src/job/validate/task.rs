@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::group::negative;
 use super::{Findings, check_name, check_rules, service};
-use crate::job::{Resources, Task, TaskArtifact, TaskGroup, Template};
+use crate::job::{FieldPath, Resources, Task, TaskArtifact, TaskGroup, Template};
 use crate::suggest::choices;
 
-pub(super) fn check(task: &Task, group: &TaskGroup, kind: &str, path: &str, findings: &mut Findings) {
-    check_name(&task.name, format!("{path}.Name"), "task", findings);
+pub(super) fn check(task: &Task, group: &TaskGroup, kind: &str, path: &FieldPath<'_>, findings: &mut Findings) {
+    check_name(&task.name, path.field("Name"), "task", findings);
     if task.driver.is_empty() {
         let help = "for example driver = \"docker\" or \"raw_exec\"";
         findings.advise(format!("{path}.Driver"), "the task names no driver", help);
@@ -19,18 +19,17 @@ pub(super) fn check(task: &Task, group: &TaskGroup, kind: &str, path: &str, find
     if task.shutdown_delay.0 < 0 {
         findings.add(format!("{path}.ShutdownDelay"), "a time cannot be negative");
     }
-    let prefix = format!("{path}.");
-    check_rules(task.constraints.as_deref(), task.affinities.as_deref(), None, &prefix, findings);
+    check_rules(task.constraints.as_deref(), task.affinities.as_deref(), None, path, findings);
     if kind.starts_with("sys") && task.affinities.as_ref().is_some_and(|list| !list.is_empty()) {
         findings.add(format!("{path}.Affinities"), format!("a {kind} job takes no affinity"));
     }
     if let Some(resources) = &task.resources {
-        check_resources(resources, &format!("{path}.Resources"), findings);
+        check_resources(resources, &path.field("Resources"), findings);
     }
     if let Some(restart) = &task.restart_policy
         && group.restart_policy.as_ref() != Some(restart)
     {
-        super::group::check_restart(restart, &format!("{path}.RestartPolicy"), findings);
+        super::group::check_restart(restart, &path.field("RestartPolicy"), findings);
     }
     if let Some(logs) = &task.log_config {
         if logs.max_files.unwrap_or(10) < 1 {
@@ -48,17 +47,17 @@ pub(super) fn check(task: &Task, group: &TaskGroup, kind: &str, path: &str, find
         }
     }
     for (at, item) in task.services.iter().flatten().enumerate() {
-        service::check(item, group, &format!("{path}.Services[{at}]"), findings);
+        service::check(item, group, &path.item("Services", at), findings);
     }
     for (at, artifact) in task.artifacts.iter().flatten().enumerate() {
-        check_artifact(artifact, &format!("{path}.Artifacts[{at}]"), findings);
+        check_artifact(artifact, &path.item("Artifacts", at), findings);
     }
     check_templates(task, path, findings);
     check_mounts(task, group, path, findings);
     check_extras(task, path, findings);
 }
 
-fn check_resources(resources: &Resources, path: &str, findings: &mut Findings) {
+fn check_resources(resources: &Resources, path: &FieldPath<'_>, findings: &mut Findings) {
     let (cpu, cores) = (resources.cpu.unwrap_or(0), resources.cores.unwrap_or(0));
     if cores < 0 {
         findings.add(format!("{path}.Cores"), format!("cores {cores} is negative"));
@@ -87,12 +86,12 @@ fn check_resources(resources: &Resources, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_artifact(artifact: &TaskArtifact, path: &str, findings: &mut Findings) {
+fn check_artifact(artifact: &TaskArtifact, path: &FieldPath<'_>, findings: &mut Findings) {
     if artifact.getter_source.as_deref().unwrap_or_default().is_empty() {
         findings.add(format!("{path}.GetterSource"), "an artifact needs a source");
     }
     let mode = artifact.getter_mode.as_deref().unwrap_or_default();
-    findings.one_of(format!("{path}.GetterMode"), mode, &["any", "file", "dir"]);
+    findings.one_of(path.field("GetterMode"), mode, &["any", "file", "dir"]);
     if escapes(artifact.relative_dest.as_deref().unwrap_or_default()) {
         findings.add(format!("{path}.RelativeDest"), "this destination leaves the task's directory");
     }
@@ -135,10 +134,10 @@ fn escapes(path: &str) -> bool {
     depth < 0
 }
 
-fn check_templates(task: &Task, path: &str, findings: &mut Findings) {
+fn check_templates(task: &Task, path: &FieldPath<'_>, findings: &mut Findings) {
     let mut destinations = BTreeSet::new();
     for (at, template) in task.templates.iter().flatten().enumerate() {
-        let place = format!("{path}.Templates[{at}]");
+        let place = path.item("Templates", at);
         let destination = template.dest_path.as_deref().unwrap_or_default();
         if !destination.is_empty() && !destinations.insert(destination) {
             findings.add(format!("{place}.DestPath"), format!("{destination:?} is written by two templates"));
@@ -147,7 +146,7 @@ fn check_templates(task: &Task, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_template(template: &Template, path: &str, findings: &mut Findings) {
+fn check_template(template: &Template, path: &FieldPath<'_>, findings: &mut Findings) {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     if text(&template.source_path).is_empty() && text(&template.embedded_tmpl).is_empty() {
         findings.add(path, "a template needs data or source");
@@ -174,7 +173,7 @@ fn check_template(template: &Template, path: &str, findings: &mut Findings) {
             findings.add(format!("{path}.ChangeScript"), "change_mode script needs a change_script with a command");
         }
         "script" => {}
-        _ => findings.one_of(format!("{path}.ChangeMode"), &mode, &["noop", "restart", "signal", "script"]),
+        _ => findings.one_of(path.field("ChangeMode"), &mode, &["noop", "restart", "signal", "script"]),
     }
     let perms = text(&template.perms);
     if !perms.is_empty() && u32::from_str_radix(&perms, 8).map_or(true, |bits| bits > 0o7777) {
@@ -191,20 +190,20 @@ fn check_template(template: &Template, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_mounts(task: &Task, group: &TaskGroup, path: &str, findings: &mut Findings) {
+fn check_mounts(task: &Task, group: &TaskGroup, path: &FieldPath<'_>, findings: &mut Findings) {
     for (at, mount) in task.volume_mounts.iter().flatten().enumerate() {
-        let place = format!("{path}.VolumeMounts[{at}]");
+        let place = path.item("VolumeMounts", at);
         let volume = mount.volume.as_deref().unwrap_or_default();
         if !group.volumes.as_ref().is_some_and(|volumes| volumes.contains_key(volume)) {
             findings.add(format!("{place}.Volume"), format!("the group declares no volume {volume:?}"));
         }
         let modes = ["private", "host-to-task", "bidirectional"];
         let mode = mount.propagation_mode.as_deref().unwrap_or_default();
-        findings.one_of(format!("{place}.PropagationMode"), mode, &modes);
+        findings.one_of(place.field("PropagationMode"), mode, &modes);
     }
 }
 
-fn check_extras(task: &Task, path: &str, findings: &mut Findings) {
+fn check_extras(task: &Task, path: &FieldPath<'_>, findings: &mut Findings) {
     let mut names = BTreeSet::new();
     for (at, action) in task.actions.iter().flatten().enumerate() {
         if !names.insert(&action.name) {
@@ -232,7 +231,7 @@ fn check_extras(task: &Task, path: &str, findings: &mut Findings) {
     if let Some(vault) = &task.vault {
         let modes = ["noop", "restart", "signal"];
         let mode = vault.change_mode.as_deref().unwrap_or_default();
-        findings.one_of(format!("{path}.Vault.ChangeMode"), mode, &modes);
+        findings.one_of(path.field("Vault.ChangeMode"), mode, &modes);
     }
     for (at, secret) in task.secrets.iter().flatten().enumerate() {
         if secret.provider.is_empty() {
