@@ -69,8 +69,11 @@ impl Client {
         let (ended, ended_here) = mpsc::unbounded_channel();
         let context = Arc::new(Context::new(config, drivers, db, start, node, ended));
         let runners = Arc::new(Runners::default());
+        let lines: BTreeMap<AllocId, Option<AllocId>> =
+            stored.iter().map(|(id, stored)| (*id, heritage(&stored.source))).collect();
         for (id, stored) in stored {
-            let handle = runner::restore(context.clone(), stored).await;
+            let ancestors = handover::ancestors(heritage(&stored.source), |id| lines.get(&id).copied().flatten());
+            let handle = runner::restore(context.clone(), stored, ancestors).await;
             runners.all.lock().insert(id, handle);
         }
         let link = Arc::new(Link::new(servers, context.clone()));
@@ -292,8 +295,10 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
             // It ended before this client lost its memory: it does not run again.
             None if source.alloc.client_status.is_terminal() => {}
             None => {
-                let predecessors = living(&all, &source);
-                all.insert(id, runner::begin(context.clone(), source, predecessors));
+                let before = |id| all.get(&id).and_then(|runner| runner.ancestors.first().copied());
+                let ancestors = handover::ancestors(heritage(&source), before);
+                let predecessors = living(&all, &source, &ancestors);
+                all.insert(id, runner::begin(context.clone(), source, predecessors, ancestors));
             }
         }
     }
@@ -303,8 +308,7 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
     for id in gone {
         let Some(runner) = all.get_mut(&id) else { continue };
         if runner.view.read().ended {
-            all.remove(&id);
-            remove_alloc(context, id);
+            forget(context, &mut all, id);
         } else if !runner.forgotten {
             runner.forgotten = true;
             let _ = runner.inbox.send(Message::Input(AllocInput::Stop { force: false }));
@@ -312,11 +316,16 @@ fn take_news(context: &Arc<Context>, runners: &Runners, reply: PullAllocsReply) 
     }
 }
 
+/// The allocation whose data `source` is to take over, if it has been on this node.
+fn heritage(source: &AllocWithJob) -> Option<AllocId> {
+    handover::inherits_from(&source.alloc, source.job.compiled())
+}
+
 /// Those that `source` waits for and that have not ended here.
-fn living(all: &BTreeMap<AllocId, RunnerHandle>, source: &AllocWithJob) -> BTreeSet<AllocId> {
+fn living(all: &BTreeMap<AllocId, RunnerHandle>, source: &AllocWithJob, ancestors: &[AllocId]) -> BTreeSet<AllocId> {
     let living = all.iter().filter(|(_, runner)| !runner.view.read().ended);
     let mut waits_for = source.alloc.starts_after.clone();
-    waits_for.extend(handover::inherits_from(&source.alloc, source.job.compiled()));
+    waits_for.extend(ancestors);
     handover::predecessors(&waits_for, &living.map(|(id, runner)| (*id, runner.released)).collect())
 }
 
@@ -328,9 +337,24 @@ fn note_end(context: &Context, runners: &Runners, id: AllocId) {
         }
     }
     if all.get(&id).is_some_and(|runner| runner.forgotten) {
-        all.remove(&id);
-        remove_alloc(context, id);
+        forget(context, &mut all, id);
     }
+}
+
+/// Removes an allocation that has ended. Data that another one is still to take over is given to that one first.
+fn forget(context: &Context, all: &mut BTreeMap<AllocId, RunnerHandle>, id: AllocId) {
+    all.remove(&id);
+    let heir = all.iter().find(|(_, runner)| !runner.view.read().ended && runner.ancestors.contains(&id));
+    if let Some((heir, runner)) = heir {
+        let base = context.alloc_base();
+        let view = runner.view.read();
+        let given = AllocDir::create(&base, *heir)
+            .and_then(|dir| dir.take_over(&base, &runner.ancestors, view.drivers.keys().map(String::as_str)));
+        if let Err(error) = given {
+            tracing::warn!(alloc = %heir, from = %id, %error, "cannot take over the data of an allocation that is removed");
+        }
+    }
+    remove_alloc(context, id);
 }
 
 fn remove_alloc(context: &Context, id: AllocId) {

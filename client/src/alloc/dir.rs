@@ -53,14 +53,35 @@ impl AllocDir {
         Ok(self.task_dirs(task))
     }
 
-    /// Takes over the data of another allocation that has ended: the shared one, and what a task keeps of its own. What
-    /// was taken over before, or was never there, is passed over.
+    /// Takes over the data of the first of `ancestors`, which have ended, that has a directory below `base`: the shared
+    /// one, and what each of `tasks` keeps of its own. What was taken over before is passed over.
     ///
     /// # Errors
     /// What the system says, such as that there is something in this allocation's place already.
-    pub fn inherit(&self, previous: &AllocDir, task: &str) -> io::Result<()> {
-        plain_name(task)?;
-        for (parent, name) in [("alloc", "data"), (task, "local")] {
+    pub fn take_over<'t>(
+        &self,
+        base: &Path,
+        ancestors: &[AllocId],
+        tasks: impl Iterator<Item = &'t str>,
+    ) -> io::Result<()> {
+        for ancestor in ancestors {
+            match AllocDir::open(base, *ancestor) {
+                Ok(previous) => return self.inherit(&previous, tasks),
+                // It was on another node, or never came to make one.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn inherit<'t>(&self, previous: &AllocDir, tasks: impl Iterator<Item = &'t str>) -> io::Result<()> {
+        let mut kept = vec![("alloc", "data")];
+        for task in tasks {
+            self.make_task(task)?;
+            kept.push((task, "local"));
+        }
+        for (parent, name) in kept {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let from = match previous.resolve(parent, flags) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -175,21 +196,21 @@ mod tests {
     fn data_is_taken_over_once() {
         let base = tempfile::tempdir().unwrap();
         let [old, new] = [1, 2].map(|id| AllocDir::create(base.path(), AllocId(id)).unwrap());
-        let (from, to) = (old.make_task("web").unwrap(), new.make_task("web").unwrap());
-        new.make_task("fresh").unwrap();
+        let (from, to) = (old.make_task("web").unwrap(), new.task_dirs("web"));
         std::fs::write(from.alloc.join("data/shared"), "1").unwrap();
         std::fs::write(from.local.join("own"), "2").unwrap();
         std::fs::write(from.secrets.join("secret"), "3").unwrap();
         for _ in 0..2 {
-            new.inherit(&old, "web").unwrap();
-            new.inherit(&old, "fresh").unwrap();
+            // The nearer one has never had a directory.
+            new.take_over(base.path(), &[AllocId(9), AllocId(1)], ["web", "fresh"].into_iter()).unwrap();
             assert_eq!(std::fs::read_to_string(to.alloc.join("data/shared")).unwrap(), "1");
             assert_eq!(std::fs::read_to_string(to.local.join("own")).unwrap(), "2");
         }
         assert!(from.secrets.join("secret").exists() && !to.secrets.join("secret").exists());
         let third = AllocDir::create(base.path(), AllocId(3)).unwrap();
         std::fs::write(third.make_task("web").unwrap().local.join("own"), "other").unwrap();
-        assert!(new.inherit(&third, "web").is_err(), "nothing is overwritten");
+        let refused = new.take_over(base.path(), &[AllocId(3), AllocId(1)], ["web"].into_iter());
+        assert!(refused.is_err(), "nothing is overwritten");
         assert_eq!(std::fs::read_to_string(to.local.join("own")).unwrap(), "2");
     }
 

@@ -7,6 +7,9 @@ use model::compiled::CompiledJob;
 use model::id::AllocId;
 use model::rpc::PullAllocsReply;
 
+/// How far back data is looked for.
+const MAX_ANCESTORS: usize = 64;
+
 /// Those of `living` after whose end `starts_after` names, and those whose room the servers have given away.
 ///
 /// `living` has not ended here; true stands for an allocation that holds nothing any more as far as the servers know:
@@ -19,6 +22,18 @@ pub fn predecessors(starts_after: &[AllocId], living: &BTreeMap<AllocId, bool>) 
 /// The allocation whose data `alloc` takes over, if it was on the same node: the one it replaces, with a sticky disk.
 pub fn inherits_from(alloc: &Allocation, job: &CompiledJob) -> Option<AllocId> {
     alloc.previous_allocation.filter(|_| job.group(&alloc.task_group).is_some_and(|group| group.sticky_disk))
+}
+
+/// Those that may have the data which an allocation takes over, the nearest first: the one that it inherits from, and on
+/// from there, for one that never came to prepare itself has left it where it was.
+pub fn ancestors(nearest: Option<AllocId>, inherits_from: impl Fn(AllocId) -> Option<AllocId>) -> Vec<AllocId> {
+    let mut found = Vec::new();
+    let mut next = nearest;
+    while let Some(id) = next.filter(|id| found.len() < MAX_ANCESTORS && !found.contains(id)) {
+        found.push(id);
+        next = inherits_from(id);
+    }
+    found
 }
 
 /// Whether `reply` says that the servers give away the room of an allocation that lives on this node: they took it for
@@ -46,6 +61,15 @@ mod tests {
         assert_eq!(inherits_from(&alloc, &job(true)), Some(AllocId(3)));
         assert_eq!(inherits_from(&alloc, &job(false)), None);
         assert_eq!(inherits_from(&Allocation { previous_allocation: None, ..alloc }, &job(true)), None);
+    }
+
+    #[test]
+    fn data_is_looked_for_along_the_line() {
+        let line = |id: AllocId| (id.0 > 1).then(|| AllocId(id.0 - 1));
+        assert_eq!(ancestors(Some(AllocId(3)), line), [3, 2, 1].map(AllocId));
+        assert_eq!(ancestors(None, line), []);
+        assert_eq!(ancestors(Some(AllocId(5)), Some), [AllocId(5)], "a circle ends");
+        assert_eq!(ancestors(Some(AllocId(500)), line).len(), MAX_ANCESTORS);
     }
 
     #[test]

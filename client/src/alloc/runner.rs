@@ -63,6 +63,8 @@ impl View {
 pub(crate) struct RunnerHandle {
     pub inbox: Inbox,
     pub view: Arc<RwLock<View>>,
+    /// The allocations whose data this one takes over: see [`super::handover::ancestors`].
+    pub ancestors: Arc<[AllocId]>,
     /// Whether the servers have forgotten the allocation: its directory goes when it has ended.
     pub forgotten: bool,
     /// Whether the servers count its room as free although it has not ended here: who comes next waits.
@@ -86,6 +88,7 @@ pub(crate) struct Runner {
     source: AllocWithJob,
     job: Arc<CompiledJob>,
     lifecycle: AllocLifecycle,
+    ancestors: Arc<[AllocId]>,
     handles: BTreeMap<String, TaskHandle>,
     starts: BTreeMap<String, CancellationToken>,
     checks: BTreeMap<String, AbortHandle>,
@@ -95,16 +98,21 @@ pub(crate) struct Runner {
     work: JoinSet<()>,
 }
 
-/// Begins to run a new allocation.
-pub(crate) fn begin(context: Arc<Context>, source: AllocWithJob, predecessors: BTreeSet<AllocId>) -> RunnerHandle {
+/// Begins to run a new allocation. `predecessors` are waited for; the data of one of `ancestors` is taken over.
+pub(crate) fn begin(
+    context: Arc<Context>,
+    source: AllocWithJob,
+    predecessors: BTreeSet<AllocId>,
+    ancestors: Vec<AllocId>,
+) -> RunnerHandle {
     let job = source.job.compiled().clone();
     let kill_timeout = context.config.max_kill_timeout;
     let lifecycle = AllocLifecycle::new(&job, source.alloc.clone(), predecessors, kill_timeout, clock::now());
-    spawn(context, source, job, lifecycle, BTreeMap::new(), Vec::new())
+    spawn(context, source, lifecycle, ancestors, BTreeMap::new(), Vec::new())
 }
 
 /// Goes on with an allocation as it was stored.
-pub(crate) async fn restore(context: Arc<Context>, stored: StoredAlloc) -> RunnerHandle {
+pub(crate) async fn restore(context: Arc<Context>, stored: StoredAlloc, ancestors: Vec<AllocId>) -> RunnerHandle {
     let job = stored.source.job.compiled().clone();
     let alloc = stored.source.alloc.clone();
     let kill_timeout = context.config.max_kill_timeout;
@@ -118,17 +126,19 @@ pub(crate) async fn restore(context: Arc<Context>, stored: StoredAlloc) -> Runne
             context.want(driver, id).await;
         }
     }
-    spawn(context, stored.source, job, lifecycle, stored.handles, effects)
+    spawn(context, stored.source, lifecycle, ancestors, stored.handles, effects)
 }
 
 fn spawn(
     context: Arc<Context>,
     source: AllocWithJob,
-    job: Arc<CompiledJob>,
     lifecycle: AllocLifecycle,
+    ancestors: Vec<AllocId>,
     handles: BTreeMap<String, TaskHandle>,
     effects: Vec<AllocEffect>,
 ) -> RunnerHandle {
+    let job = source.job.compiled().clone();
+    let ancestors: Arc<[AllocId]> = ancestors.into();
     let (own, inbox) = mpsc::unbounded_channel();
     let view = Arc::new(RwLock::new(View::default()));
     let runner = Runner {
@@ -136,6 +146,7 @@ fn spawn(
         source,
         job,
         lifecycle,
+        ancestors: ancestors.clone(),
         handles,
         starts: BTreeMap::new(),
         checks: BTreeMap::new(),
@@ -152,7 +163,7 @@ fn spawn(
         runner.context.updates.put(runner.lifecycle.observed(), true);
     }
     let task = (!ended).then(|| tokio::spawn(runner.run(effects)));
-    RunnerHandle { inbox: own, view, forgotten: false, released, task }
+    RunnerHandle { inbox: own, view, ancestors, forgotten: false, released, task }
 }
 
 impl Runner {
@@ -226,12 +237,19 @@ impl Runner {
         ended
     }
 
-    /// Makes the directories and looks whether the host ports are free; none when that has to be waited for, and then
-    /// the answer comes through the inbox.
+    /// Makes the directory, takes over the data that is to stay, and looks whether the host ports are free; none when
+    /// that has to be waited for, and then the answer comes through the inbox.
     fn prepare(&mut self) -> Option<Result<(), String>> {
         let base = self.context.alloc_base();
-        if let Err(error) = AllocDir::create(&base, self.source.alloc.id) {
-            return Some(Err(format!("cannot make the directories of the allocation in {}: {error}", base.display())));
+        let cannot =
+            |what: &str, error: std::io::Error| Some(Err(format!("cannot {what} in {}: {error}", base.display())));
+        let dir = match AllocDir::create(&base, self.source.alloc.id) {
+            Ok(dir) => dir,
+            Err(error) => return cannot("make the directories of the allocation", error),
+        };
+        let tasks = self.lifecycle.tasks().iter().map(|task| task.task().name.as_str());
+        if let Err(error) = dir.take_over(&base, &self.ancestors, tasks) {
+            return cannot("take over the data of the allocation before", error);
         }
         let granted = &self.source.alloc.grant.ports;
         if ports::taken(granted).is_none() {

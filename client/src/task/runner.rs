@@ -15,7 +15,6 @@ use super::env::EnvSource;
 use super::lifecycle::StartFailure;
 use super::setup;
 use crate::alloc::dir::AllocDir;
-use crate::alloc::handover;
 use crate::alloc::lifecycle::AllocInput;
 use crate::alloc::runner::{Inbox, Message};
 use crate::context::Context;
@@ -114,8 +113,8 @@ impl Run {
         let _ = self.own.send(Message::Input(input));
     }
 
-    /// What the driver is told. A task that runs already keeps the directories that it has, whatever has become of their
-    /// sources: nothing is taken over or mounted unless it is `fresh`.
+    /// What the driver is told. A task that runs already keeps the volumes that it has, whatever has become of their
+    /// sources: nothing is mounted unless it is `fresh`.
     fn prepare(&self, fresh: bool) -> Result<(Arc<dyn Driver>, TaskConfig), StartFailure> {
         let missing = |what: &str| StartFailure::Setup(format!("the job has no {what} any more"));
         let group = self.job.group(&self.alloc.task_group).ok_or_else(|| missing("such group"))?;
@@ -139,14 +138,6 @@ impl Run {
         };
         let dir = AllocDir::create(&base, self.alloc.id).map_err(setup("make the directories"))?;
         let dirs = dir.make_task(&task.name).map_err(setup("make the directories"))?;
-        if let Some(previous) = handover::inherits_from(&self.alloc, &self.job).filter(|_| fresh) {
-            match AllocDir::open(&base, previous) {
-                Ok(previous) => dir.inherit(&previous, &task.name).map_err(setup("take over the data"))?,
-                // It was on another node.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(setup("take over the data")(error)),
-            }
-        }
         let node = self.context.node();
         let source = EnvSource {
             node: &node,
