@@ -11,9 +11,6 @@ const SCHEMAS: [&Schema; 3] = [&driver_docker::SCHEMA, &driver_exec::RAW_EXEC, &
 /// Drivers that nodes of this version have.
 const RUNNABLE: [&str; 3] = ["docker", "raw_exec", "mock_driver"];
 
-/// Those of them that show a task the host's own files and nothing else.
-const WITHOUT_MOUNTS: [&str; 2] = ["raw_exec", "mock_driver"];
-
 /// Drivers known by name.
 const NAMED: [&str; 6] = ["docker", "raw_exec", "exec", "java", "qemu", "podman"];
 
@@ -31,13 +28,12 @@ pub fn remarks(job: &Job) -> Remarks {
                 all.errors.extend(errors);
                 all.unsupported.extend(unsupported);
                 all.warnings.extend(warnings);
-            }
-            if !task.volume_mounts.as_deref().unwrap_or_default().is_empty() && WITHOUT_MOUNTS.contains(&&*task.driver)
-            {
-                let path = format!("{path}.VolumeMounts[0]");
-                let message = format!("driver {:?} cannot mount volumes", task.driver);
-                let help = Some("use the docker driver, or the volume's own path on the host".to_owned());
-                all.unsupported.push(Violation { path, message, help, of_name: false });
+                if !schema.mounts && task.volume_mounts.as_ref().is_some_and(|mounts| !mounts.is_empty()) {
+                    let path = path.item("VolumeMounts", 0).into();
+                    let message = format!("driver {:?} cannot mount volumes", task.driver);
+                    let help = Some("use the docker driver, or the volume's own path on the host".to_owned());
+                    all.unsupported.push(Violation { path, message, help, of_name: false });
+                }
             }
             all.warnings.extend(foreign(&task.driver, path.field("Driver")));
         }

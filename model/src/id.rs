@@ -212,11 +212,16 @@ uuid_id! {
 impl AllocId {
     /// The id of the `ordinal`-th allocation that a plan with this seed places.
     ///
-    /// They all begin with the same byte, so that what is placed together lies together in every ordered table: a plan
-    /// of a thousand copies then writes into one corner of tables of millions.
+    /// They all begin with the same twelve bits, so that what is placed together lies together in every ordered table: a
+    /// plan of a thousand copies then writes into one corner of tables of millions. The next twenty differ for each of
+    /// the first million, so that the eight characters which people are shown tell the copies of a plan apart.
     pub fn placed(plan: Seed, ordinal: u64) -> AllocId {
-        const REST: u128 = u128::MAX >> 8;
-        AllocId(plan.uuid(ordinal) & REST | plan.0 << 120)
+        const PLACE: u128 = (1 << 20) - 1;
+        // Odd, so that it runs through all places; large, so that neighbours do not look alike.
+        const STEP: u128 = 0x9_e375;
+        let (corner, first) = (plan.0 & 0xfff, plan.0 >> 12 & PLACE);
+        let place = (first + (u128::from(ordinal) & PLACE) * STEP) & PLACE;
+        AllocId(plan.uuid(ordinal) & u128::MAX >> 32 | (corner << 20 | place) << 96)
     }
 }
 
@@ -263,11 +268,11 @@ mod tests {
     #[test]
     fn what_is_placed_together_lies_together() {
         let ids: std::collections::BTreeSet<AllocId> =
-            (0..1000).map(|ordinal| AllocId::placed(Seed(7 << 64 | 0x2a), ordinal)).collect();
-        assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().all(|id| id.to_string().starts_with("2a") && &id.to_string()[14..15] == "4"));
+            (0..100_000).map(|ordinal| AllocId::placed(Seed(7 << 64 | 0x12_3a2a), ordinal)).collect();
+        assert_eq!(ids.len(), 100_000);
+        assert!(ids.iter().all(|id| id.to_string().starts_with("a2a") && &id.to_string()[14..15] == "4"));
         let shown: std::collections::BTreeSet<String> = ids.iter().map(AllocId::short).collect();
-        assert_eq!(shown.len(), 1000, "the eight characters of tables still tell them apart");
+        assert_eq!(shown.len(), 100_000, "the eight characters of tables tell them apart");
     }
 
     #[test]

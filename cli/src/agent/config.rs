@@ -183,7 +183,7 @@ impl AgentConfig {
         let mut merged = Value::Object(serde_json::Map::new());
         for path in &args.config {
             let value = read(path)?;
-            let unknown = unknown_keys(&value, "");
+            let unknown = unknown_keys(&value, &[]);
             if !unknown.is_empty() {
                 bail!("{}: {}", path.display(), complaint(&unknown));
             }
@@ -250,39 +250,39 @@ fn read(path: &Path) -> Result<Value> {
         .map_err(|error| anyhow!("{shown}:{}:{}: {}", error.line, error.column, error.message))
 }
 
-/// Dotted paths of the keys in `value` that are not known.
-fn unknown_keys(value: &Value, prefix: &str) -> Vec<String> {
+/// Dotted paths of the keys in `value`, which is at `above`, that are not known.
+fn unknown_keys(value: &Value, above: &[&str]) -> Vec<String> {
     let Value::Object(object) = value else { return Vec::new() };
     let mut unknown = Vec::new();
     for (key, value) in object {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let path = [above, &[key]].concat();
         if KNOWN.iter().any(|known| is_named(known, &path)) {
             continue;
         }
         if value.is_object() && KNOWN.iter().any(|known| is_above(known, &path)) {
             unknown.extend(unknown_keys(value, &path));
         } else {
-            unknown.push(path);
+            unknown.push(path.join("."));
         }
     }
     unknown
 }
 
-/// Whether `known` stands for `path`.
-fn is_named(known: &str, path: &str) -> bool {
+/// Whether `known` stands for `path`. Names that users choose are one part of it, whatever they hold.
+fn is_named(known: &str, path: &[&str]) -> bool {
     match known.strip_suffix(".**") {
-        Some(stem) => path == stem || path.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.')),
-        None => known.split('.').count() == path.split('.').count() && agree(known, path),
+        Some(stem) => stem.split('.').count() <= path.len() && agree(stem, path),
+        None => known.split('.').count() == path.len() && agree(known, path),
     }
 }
 
 /// Whether `known` stands for something below `path`.
-fn is_above(known: &str, path: &str) -> bool {
-    known.split('.').count() > path.split('.').count() && agree(known, path)
+fn is_above(known: &str, path: &[&str]) -> bool {
+    known.split('.').count() > path.len() && agree(known, path)
 }
 
-fn agree(known: &str, path: &str) -> bool {
-    known.split('.').zip(path.split('.')).all(|(known, part)| known == "*" || known == part)
+fn agree(known: &str, path: &[&str]) -> bool {
+    known.split('.').zip(path).all(|(known, part)| known == "*" || known == *part)
 }
 
 fn complaint(unknown: &[String]) -> String {
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     fn unknown(source: &str) -> Vec<String> {
-        unknown_keys(&jobspec::literal::to_json(source).unwrap(), "")
+        unknown_keys(&jobspec::literal::to_json(source).unwrap(), &[])
     }
 
     #[test]
@@ -318,6 +318,7 @@ mod tests {
         assert_eq!(unknown(source), ["client.nodeclass", "nam", "plugin.java"]);
         let volumes = "client {\n  host_volume \"a\" {\n    path = \"/a\"\n  }\n  host_volume \"b\" {\n    paht = \"/b\"\n  }\n}\n";
         assert_eq!(unknown(volumes), ["client.host_volume.b.paht"]);
+        assert_eq!(unknown("client {\n  host_volume \"data.v1\" {\n    path = \"/a\"\n  }\n}\n"), Vec::<String>::new());
         assert!(complaint(&["client.nodeclass".to_owned()]).contains("did you mean \"client.node_class\""));
     }
 }

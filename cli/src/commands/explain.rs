@@ -118,10 +118,11 @@ fn of_metric(metric: &Value, names: &Names) -> Vec<String> {
     out
 }
 
-/// The parts that a score is the mean of. A part of 0 does not count, but for the affinity of a job that has some; the
-/// balance goes with the fit.
+/// The parts that a score is the mean of. A part of 0 does not count, but for those that are there only when they do and
+/// for the affinity of a job that has some; the balance goes with the fit.
 fn counted(parts: Vec<(&str, f64)>, total: f64) -> Vec<String> {
-    let shown: Vec<_> = parts.into_iter().filter(|(_, value)| *value != 0.0).collect();
+    let counts = |part: &str, value: f64| value != 0.0 || ["binpack", "devices", "preemption"].contains(&part);
+    let shown: Vec<_> = parts.into_iter().filter(|(part, value)| counts(part, *value)).collect();
     let terms = shown.iter().filter(|(part, _)| *part != "balance").count().max(1);
     let mean = shown.iter().map(|(_, value)| value).sum::<f64>() / terms as f64;
     let unmatched = (mean - total).abs() > 1e-9;
@@ -194,6 +195,8 @@ mod tests {
             ["binpack 0.500", "node-affinity 0.000"]
         );
         assert_eq!(counted(vec![("binpack", 0.5), ("node-affinity", 0.0)], 0.5), ["binpack 0.500"]);
+        let unmatched = vec![("binpack", 0.5), ("devices", 0.0), ("node-affinity", 0.0)];
+        assert_eq!(counted(unmatched, 0.25), ["binpack 0.500", "devices 0.000"]);
         let balanced = vec![("balance", -0.1), ("binpack", 0.5), ("job-anti-affinity", -1.0)];
         assert_eq!(counted(balanced, -0.3), ["balance -0.100", "binpack 0.500", "job-anti-affinity -1.000"]);
     }

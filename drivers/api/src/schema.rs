@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 pub struct Schema {
     /// The driver's name in job files.
     pub driver: &'static str,
+    /// Whether it can mount a group's volumes into a task.
+    pub mounts: bool,
     /// Its settings.
     pub settings: &'static [Setting],
 }
@@ -263,6 +265,7 @@ mod tests {
 
     const SCHEMA: Schema = Schema {
         driver: "d",
+        mounts: false,
         settings: &[
             Setting::required("image", Kind::Text),
             Setting::new("args", Kind::Texts),

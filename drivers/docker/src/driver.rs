@@ -211,7 +211,7 @@ impl Driver for DockerDriver {
         Capabilities {
             fs_isolation: FsIsolation::Image,
             send_signals: true,
-            mounts: true,
+            mounts: crate::SCHEMA.mounts,
             default_kill_signal: DEFAULT_KILL_SIGNAL,
         }
     }

@@ -5,6 +5,7 @@ use driver::schema::{Kind, Schema, Setting};
 /// The settings of the docker driver: all of Nomad's, with what this version makes of them.
 pub const SCHEMA: Schema = Schema {
     driver: "docker",
+    mounts: true,
     settings: &[
         Setting::required("image", Kind::Text),
         Setting::new("command", Kind::Text),

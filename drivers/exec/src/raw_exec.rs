@@ -171,7 +171,7 @@ impl Driver for RawExecDriver {
         Capabilities {
             fs_isolation: FsIsolation::None,
             send_signals: true,
-            mounts: false,
+            mounts: crate::RAW_EXEC.mounts,
             default_kill_signal: DEFAULT_SIGNAL,
         }
     }

@@ -5,6 +5,7 @@ use driver::schema::{Kind, Schema, Setting};
 /// The settings of the raw_exec driver.
 pub const RAW_EXEC: Schema = Schema {
     driver: "raw_exec",
+    mounts: false,
     settings: &[
         Setting::required("command", Kind::Text),
         Setting::new("args", Kind::Texts),
@@ -19,6 +20,7 @@ pub const RAW_EXEC: Schema = Schema {
 /// The settings of Nomad's exec driver, for the check of job files; no node of this version has it.
 pub const EXEC: Schema = Schema {
     driver: "exec",
+    mounts: true,
     settings: &[
         Setting::required("command", Kind::Text),
         Setting::new("args", Kind::Texts),
