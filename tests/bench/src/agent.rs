@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::machine::disk;
+use crate::machine::{HOME, disk};
 
 /// A running agent; stopped when dropped.
 pub struct Agent {
@@ -62,7 +62,7 @@ impl Agent {
 
     /// An empty directory on disk.
     pub fn empty_home() -> Result<tempfile::TempDir> {
-        Ok(tempfile::Builder::new().prefix("drover-bench-").tempdir_in(disk())?)
+        Ok(tempfile::Builder::new().prefix(HOME).tempdir_in(disk())?)
     }
 
     fn launch(home: tempfile::TempDir, how: &[&str]) -> Result<Agent> {

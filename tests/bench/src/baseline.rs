@@ -1,12 +1,20 @@
 //! What the planner is compared with, on the same nodes and asks, in process and without a log: Nomad's sampling and a
-//! plain scan of all nodes, both over plain structs and with the same score.
+//! plain scan of all nodes, both over plain structs and with the same score. Neither explains, spreads or writes anything.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use model::node::Node;
+use state::State;
+
+use crate::figure::quantile;
 use crate::scale::{ASK, SHAPE, Scale};
 
 /// How long each of the two runs.
 const SPAN: Duration = Duration::from_secs(2);
+
+/// Rounds of one placement.
+const ROUNDS: u64 = 21;
 
 /// A node as a plain struct.
 #[derive(Clone, Debug)]
@@ -35,6 +43,52 @@ impl Plain {
 fn nodes(count: usize) -> Vec<Plain> {
     let capacity = [SHAPE.cpu as f64, SHAPE.memory as f64];
     vec![Plain { capacity, free: [capacity[0], capacity[1], SHAPE.disk as f64], mine: 0 }; count]
+}
+
+/// The nodes of a state with what is free on them.
+fn nodes_of(state: &State) -> Vec<Plain> {
+    let plain = |node: &Arc<Node>| {
+        let has = &node.node_resources;
+        let capacity = [has.cpu.cpu_shares as f64, has.memory.memory_mb as f64];
+        let mut free = [capacity[0], capacity[1], has.disk.disk_mb as f64];
+        for row in state.live_alloc_rows_of_node(node.id) {
+            let grant = row.grant_without_ports();
+            let held = [grant.cpu() as f64, grant.memory_mb() as f64, grant.disk_mb as f64];
+            free.iter_mut().zip(held).for_each(|(free, held)| *free -= held);
+        }
+        Plain { capacity, free, mine: 0 }
+    };
+    state.nodes().map(plain).collect()
+}
+
+/// Nomad's sampling and a plain scan place `copies` of one job, as CPU, memory and disk, on the nodes of `state`:
+/// milliseconds each, the middle one of several rounds. A job with a spread is given Nomad's larger sample.
+pub fn place_millis(state: &State, ask: [f64; 3], copies: usize, has_spread: bool) -> (f64, f64) {
+    let nodes = nodes_of(state);
+    let time = |choose: &dyn Fn(&[Plain], &mut Walk) -> Option<usize>| {
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|round| {
+                let mut nodes = nodes.clone();
+                let mut walk = Walk::shuffled(nodes.len(), round);
+                let started = Instant::now();
+                for _ in 0..copies {
+                    let Some(best) = choose(&nodes, &mut walk) else { break };
+                    nodes[best].mine += 1;
+                    nodes[best].free.iter_mut().zip(&ask).for_each(|(free, ask)| *free -= ask);
+                }
+                started.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        quantile(&mut times, 0.5)
+    };
+    let limit = if has_spread { copies.max(100) } else { usual_limit(nodes.len()) };
+    let sampled = time(&|nodes, walk| sampled(nodes, walk, &ask, copies, limit));
+    (sampled, time(&|nodes, walk| scanned(nodes, walk, &ask, copies)))
+}
+
+/// How many fitting nodes Nomad looks at for a job without affinities and spreads.
+fn usual_limit(nodes: usize) -> usize {
+    (nodes as f64).log2().ceil().max(2.0) as usize
 }
 
 /// Places jobs one after the other until the time is over; placements a second.
@@ -79,10 +133,9 @@ impl Walk {
     }
 }
 
-/// Nomad: from where the last walk stopped, the best of the first log2(n) nodes that fit; up to three whose score is not
+/// Nomad: from where the last walk stopped, the best of the first `limit` nodes that fit; up to three whose score is not
 /// above zero are passed over while others may follow.
-fn sampled(nodes: &[Plain], walk: &mut Walk, ask: &[f64; 3], count: usize) -> Option<usize> {
-    let limit = (nodes.len() as f64).log2().ceil().max(2.0) as usize;
+fn sampled(nodes: &[Plain], walk: &mut Walk, ask: &[f64; 3], count: usize, limit: usize) -> Option<usize> {
     let (mut best, mut skipped) = (None::<(f64, usize)>, Vec::new());
     let mut seen = 0;
     let better = |best: &mut Option<(f64, usize)>, score: f64, node: usize| {
@@ -117,7 +170,8 @@ fn scanned(nodes: &[Plain], _: &mut Walk, ask: &[f64; 3], count: usize) -> Optio
 
 /// Nomad's sampling: placements a second.
 pub fn sampled_rate(scale: Scale, smoke: bool) -> f64 {
-    run(scale, smoke, sampled)
+    let limit = usual_limit(scale.nodes);
+    run(scale, smoke, |nodes, walk, ask, count| sampled(nodes, walk, ask, count, limit))
 }
 
 /// A plain full scan: placements a second.

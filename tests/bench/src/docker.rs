@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use crate::agent::Agent;
 use crate::figure::{Goal, Report, quantile};
 use crate::http::Connection;
-use crate::machine::disk;
+use crate::machine::{HOME, disk};
 
 /// Samples of each side, taken alternately.
 const SAMPLES: usize = 25;
@@ -52,7 +52,7 @@ pub async fn measure(smoke: bool) -> Result<Report> {
 
 async fn alternate(samples: usize) -> Result<(Vec<f64>, Vec<f64>)> {
     let agent = Agent::start()?;
-    let scratch = tempfile::Builder::new().prefix("drover-bench-").tempdir_in(disk())?;
+    let scratch = tempfile::Builder::new().prefix(HOME).tempdir_in(disk())?;
     let mut connection = Connection::open(agent.http).await?;
     let mut engine = Connection::open_unix(SOCKET).await?;
     let (mut through_drover, mut raw) = (Vec::new(), Vec::new());

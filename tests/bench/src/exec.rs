@@ -45,6 +45,7 @@ pub async fn measure(smoke: bool) -> Result<Report> {
         Goal::AtMost(goal),
         Some(floor),
     );
+    report.anchor("Nomad: 102 to 145");
     report.add("submit to first instruction, p95", quantile(&mut through_drover, 0.95), "ms", Goal::None, None);
     Ok(report)
 }

@@ -28,6 +28,8 @@ pub struct Figure {
     pub goal: Goal,
     /// What it is compared with, measured in the same run, in the same unit.
     pub baseline: Option<f64>,
+    /// What others reach on this kind of machine, as it was published or recorded.
+    pub anchor: Option<&'static str>,
 }
 
 /// All figures of a run.
@@ -39,7 +41,14 @@ pub struct Report {
 impl Report {
     /// Adds a figure.
     pub fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, goal: Goal, baseline: Option<f64>) {
-        self.figures.push(Figure { name: name.into(), value, unit, goal, baseline });
+        self.figures.push(Figure { name: name.into(), value, unit, goal, baseline, anchor: None });
+    }
+
+    /// Puts an anchor beside the figure that was added last.
+    pub fn anchor(&mut self, anchor: &'static str) {
+        if let Some(last) = self.figures.last_mut() {
+            last.anchor = Some(anchor);
+        }
     }
 
     /// Prints the figures; exit code 1 when a goal is missed, unless this was only a smoke test.
@@ -56,7 +65,7 @@ impl Report {
             };
             if as_json {
                 let line = json!({ "figure": figure.name, "value": figure.value, "unit": figure.unit, "goal": goal,
-                    "baseline": figure.baseline });
+                    "baseline": figure.baseline, "anchor": figure.anchor });
                 println!("{line}");
                 continue;
             }
@@ -67,13 +76,14 @@ impl Report {
             };
             let number = |value: f64| if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") };
             println!(
-                "{:<44} {:>10} {:<8} {:<14} {:<22} {}",
+                "{:<44} {:>10} {:<8} {:<14} {:<22} {:<7}{}",
                 figure.name,
                 number(figure.value),
                 figure.unit,
                 goal.map(|goal| format!("goal {sign} {}", number(goal))).unwrap_or_default(),
                 figure.baseline.map(|value| format!("baseline {}", number(value))).unwrap_or_default(),
-                if missed(&figure) { "MISSED" } else { "" }
+                if missed(&figure) { "MISSED" } else { "" },
+                figure.anchor.map(|anchor| format!("  {anchor}")).unwrap_or_default()
             );
         }
         let any_missed = self.figures.iter().any(|figure| missed(&figure));

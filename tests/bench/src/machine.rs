@@ -1,6 +1,7 @@
 //! What the machine does beside the measurement: speed of the disk's flush, CPU used by others.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -12,6 +13,9 @@ const FOREIGN_SHARE: f64 = 0.10;
 /// A block is repeated so often, and only while that is done within the time; then its figures are taken as they are.
 const ATTEMPTS: usize = 4;
 const BUDGET: Duration = Duration::from_secs(150);
+
+/// How the names of agents' homes on the disk begin.
+pub const HOME: &str = "drover-bench-";
 
 /// Programs that work for the docker driver: their CPU is part of what is measured.
 const ENGINE: [&str; 4] = ["dockerd", "containerd", "containerd-shim", "docker-proxy"];
@@ -101,19 +105,33 @@ impl CpuTimes {
     }
 }
 
+/// The supervisors of agents whose homes begin with `home`: they leave their agents' family, and have a directory of
+/// theirs on the command line.
+pub fn supervisors(home: &Path) -> Vec<u32> {
+    let is_one = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        let home = home.as_os_str().as_encoded_bytes();
+        words.get(1) == Some(&b"supervisor".as_slice()) && words.iter().any(|word| word.starts_with(home))
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).filter(is_one).collect()
+}
+
 /// Ticks of the processes that are `own`, of their ended children and of their living descendants.
 fn own_ticks(own: Own) -> f64 {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes: Vec<Process> =
         pids.filter_map(|entry| Process::read(entry.file_name().to_string_lossy().parse().ok()?)).collect();
     let with_engine = own == Own::FamilyAndEngine;
-    // Where a container's shim goes when it has ended.
-    let reaper = processes.iter().filter(|process| with_engine && process.pid == 1).map(|process| process.ticks);
+    // Where a supervisor goes when it has ended, and a container's shim.
+    let reaper = processes.iter().filter(|process| process.pid == 1).map(|process| process.ticks);
     let mut ticks: f64 = reaper.sum();
     let is_root = |process: &&Process| {
         process.pid == std::process::id() || with_engine && ENGINE.iter().any(|name| process.name.starts_with(name))
     };
     let mut family: Vec<u32> = processes.iter().filter(is_root).map(|process| process.pid).collect();
+    family.extend(supervisors(&disk().join(HOME)));
     let mut seen = std::collections::BTreeSet::new();
     while let Some(pid) = family.pop() {
         if seen.insert(pid) {

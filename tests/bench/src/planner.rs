@@ -1,6 +1,5 @@
 //! The planner alone, in process: one evaluation of one copy on 10,000 nodes, and one of 1,200 copies with a spread.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +11,9 @@ use serde_json::{Value, json};
 use server::leader::planner::Planner;
 use state::{Command, Op, State, Touched};
 
+use crate::baseline;
 use crate::figure::{Goal, Report, quantile};
+use crate::scale;
 use crate::swarm::{Shape, node};
 
 const NODES: usize = 10_000;
@@ -84,6 +85,11 @@ fn mixed_nodes(count: usize) -> impl Iterator<Item = Node> {
 /// A job of one of twelve sizes and four sets of constraints.
 fn mixed_job(number: usize, copies: usize) -> Value {
     let size = number % 12 + 1;
+    job_of_shape(number, 100 * size, 1_500 / size, copies)
+}
+
+/// A job of this CPU and memory; its number chooses one of four sets of constraints.
+fn job_of_shape(number: usize, cpu: usize, memory: usize, copies: usize) -> Value {
     let constraints = [
         json!([]),
         json!([{ "LTarget": "${attr.cpu.arch}", "RTarget": "amd64", "Operand": "=" }]),
@@ -93,7 +99,7 @@ fn mixed_job(number: usize, copies: usize) -> Value {
     json!({ "Job": { "ID": format!("mixed-{number}"), "Type": "service", "Datacenters": ["*"],
         "Constraints": constraints[number / 12 % 4], "TaskGroups": [{
         "Name": "g", "Count": copies, "EphemeralDisk": { "SizeMB": 20 },
-        "Tasks": [{ "Name": "t", "Driver": "mock", "Resources": { "CPU": 100 * size, "MemoryMB": 1_500 / size } }],
+        "Tasks": [{ "Name": "t", "Driver": "mock", "Resources": { "CPU": cpu, "MemoryMB": memory } }],
     }]}})
 }
 
@@ -112,28 +118,25 @@ pub async fn eval(smoke: bool) -> Result<Report> {
         ensure!(placed == 1, "job {number} was not placed");
         times.push(took.as_secs_f64() * 1e3);
     }
+    // A shape that nobody has asked for before: every node is looked at.
+    let mut first_times = Vec::new();
+    for number in 0..samples / 10 {
+        cluster.register(&job_of_shape(fill + samples + number, 101 + number, 200 + number, 1))?;
+        let (took, placed) = cluster.round();
+        ensure!(placed == 1, "job {number} of a new shape was not placed");
+        first_times.push(took.as_secs_f64() * 1e3);
+    }
+    let (sampled, scanned) = baseline::place_millis(&cluster.state, [600.0, 250.0, 20.0], 1, false);
     let mut report = Report::default();
-    let scan = scan_millis(&cluster.state);
     let name = format!("one copy on {nodes} nodes");
-    report.add(format!("{name}, p50"), quantile(&mut times, 0.5), "ms", Goal::None, Some(scan));
-    report.add(format!("{name}, p99"), quantile(&mut times, 0.99), "ms", Goal::AtMost(1.0), Some(scan));
-    report.add(format!("{name}, highest"), quantile(&mut times, 1.0), "ms", Goal::None, Some(scan));
+    report.add(format!("{name}, p50"), quantile(&mut times, 0.5), "ms", Goal::None, Some(scanned));
+    report.add(format!("{name}, p99"), quantile(&mut times, 0.99), "ms", Goal::AtMost(1.0), Some(scanned));
+    report.add(format!("{name}, highest"), quantile(&mut times, 1.0), "ms", Goal::None, Some(scanned));
+    report.add("a shape never seen before, p50", quantile(&mut first_times, 0.5), "ms", Goal::None, Some(scanned));
+    report.add("a shape never seen before, p99", quantile(&mut first_times, 0.99), "ms", Goal::None, Some(scanned));
+    report.add("Nomad's sampling, bare structs, no constraints", sampled, "ms", Goal::None, None);
+    report.add("plain full scan, bare structs, no constraints", scanned, "ms", Goal::None, None);
     Ok(report)
-}
-
-/// The baseline: one plain pass over the nodes as objects, checking one constraint and computing one score each.
-fn scan_millis(state: &State) -> f64 {
-    let nodes: Vec<Arc<Node>> = state.nodes().cloned().collect();
-    let began = Instant::now();
-    let score = |node: &Node| {
-        let fits = node.attributes.get("cpu.arch").is_some_and(|arch| arch == "amd64") && node.is_schedulable();
-        let used: i64 = state.live_alloc_rows_of_node(node.id).map(|row| row.grant_without_ports().cpu()).sum();
-        let free = 1.0 - used as f64 / node.node_resources.cpu.cpu_shares as f64;
-        fits.then(|| 20.0 - 10f64.powf(free) - 10f64.powf(free))
-    };
-    let best = nodes.iter().filter_map(|node| score(node)).fold(f64::NEG_INFINITY, f64::max);
-    std::hint::black_box(best);
-    began.elapsed().as_secs_f64() * 1e3
 }
 
 /// One evaluation of 1,200 copies spread over 75 racks, beside the same without a spread.
@@ -144,7 +147,7 @@ pub async fn spread(smoke: bool) -> Result<Report> {
     let (mut plain, mut spread) = (Vec::new(), Vec::new());
     for number in 0..rounds {
         for (times, with_spread) in [(&mut plain, false), (&mut spread, true)] {
-            let mut body = crate::scale::job(&format!("spread-{number}-{with_spread}"), "service", copies);
+            let mut body = scale::job(&format!("spread-{number}-{with_spread}"), "service", copies);
             if with_spread {
                 body["Job"]["Spreads"] = json!([{ "Attribute": "${meta.rack}", "Weight": 50 }]);
             }
@@ -156,15 +159,17 @@ pub async fn spread(smoke: bool) -> Result<Report> {
     }
     let mut report = Report::default();
     let name = format!("{copies} copies on {nodes} nodes");
-    let without = quantile(&mut plain, 0.5);
-    report.add(
-        format!("{name}, 75 racks, spread"),
-        quantile(&mut spread, 0.5),
-        "ms",
-        Goal::AtMost(100.0),
-        Some(without),
-    );
-    report.add(format!("{name}, no spread"), without, "ms", Goal::None, None);
+    let ask = [scale::ASK.cpu as f64, scale::ASK.memory as f64, scale::ASK.disk as f64];
+    let (sampled, scanned) = baseline::place_millis(&cluster.state, ask, copies, false);
+    let (sampled_more, _) = baseline::place_millis(&cluster.state, ask, copies, true);
+    let with_spread = format!("{name}, 75 racks, spread");
+    report.add(with_spread, quantile(&mut spread, 0.5), "ms", Goal::AtMost(100.0), Some(sampled_more));
+    report.anchor("Nomad: 58,000 (5,000 nodes)");
     report.add("the slowest with a spread", quantile(&mut spread, 1.0), "ms", Goal::None, None);
+    report.add(format!("{name}, no spread"), quantile(&mut plain, 0.5), "ms", Goal::None, Some(sampled));
+    report.anchor("Nomad: 430 (5,000 nodes)");
+    report.add("Nomad's sampling, bare structs", sampled, "ms", Goal::None, None);
+    report.add("the same with the sample for a spread", sampled_more, "ms", Goal::None, None);
+    report.add("plain full scan, bare structs", scanned, "ms", Goal::None, None);
     Ok(report)
 }

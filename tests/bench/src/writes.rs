@@ -24,6 +24,11 @@ pub async fn measure(smoke: bool) -> Result<Report> {
         let rate = round(agent.http, clients, if smoke { 100 } else { jobs }).await?;
         let goal = if clients == 32 { Goal::AtLeast((10.0 * flushes).min(16_000.0)) } else { Goal::None };
         report.add(format!("jobs registered and evaluated, {clients} clients"), rate, "1/s", goal, Some(flushes));
+        match clients {
+            1 => report.anchor("Nomad: 541"),
+            32 => report.anchor("Nomad: 1,623"),
+            _ => {}
+        }
     }
     Ok(report)
 }
