@@ -27,12 +27,21 @@ impl PartialEq for AllocTable {
 }
 
 impl AllocTable {
-    /// Adds a row or replaces the one with its id. Job and node of a row never change.
-    pub fn put(&mut self, row: AllocRow) {
-        let row = Arc::new(row);
-        match self.rows.put(row.id(), row.clone()) {
-            (slot, Some(old)) => self.replaced(slot, &old, &row),
-            (slot, None) => self.added(slot, &row),
+    /// Adds a row or replaces the one with its id, which is given to `pack` first. Job and node of a row never change.
+    pub fn put(&mut self, id: AllocId, pack: impl FnOnce(Option<&AllocRow>) -> AllocRow) {
+        let slot = self.rows.slot_of(id);
+        let old = slot.and_then(|slot| self.rows.at(slot));
+        let row = Arc::new(pack(old.map(Arc::as_ref)));
+        match slot {
+            Some(slot) => {
+                if let Some(old) = self.rows.replace(slot, row.clone()) {
+                    self.replaced(slot, &old, &row);
+                }
+            }
+            None => {
+                let slot = self.rows.add(id, row.clone());
+                self.added(slot, &row);
+            }
         }
     }
 
@@ -105,12 +114,12 @@ impl AllocTable {
         self.all(self.by_node.get(&node).into_iter().flat_map(OnNode::slots))
     }
 
-    /// The rows on a node that have not ended at the client, by id.
+    /// The rows on a node that have not ended at the client.
     pub fn live_on_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<AllocRow>> {
         self.all(self.by_node.get(&node).into_iter().flat_map(OnNode::live_slots))
     }
 
-    /// The rows on a node of which the leader's side changed after `index`, in the order of their changes.
+    /// The rows on a node of which the leader's side changed after `index`.
     pub fn changed_on_node(&self, node: NodeId, index: u64) -> impl Iterator<Item = &Arc<AllocRow>> {
         self.all(self.by_node.get(&node).into_iter().flat_map(move |on_node| on_node.changed_after(index)))
     }

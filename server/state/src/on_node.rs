@@ -8,15 +8,16 @@ use crate::alloc_row::AllocRow;
 use crate::amounts::Amounts;
 use crate::rows::Slot;
 
+/// Allocations by the last index at which the leader's side changed.
+type Changes = OrdMap<(u64, AllocId), Slot>;
+
 /// The allocations of one node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct OnNode {
     /// Those that have not ended at the client: they hold room.
-    live: OrdMap<AllocId, Slot>,
+    live: Changes,
     /// The others.
-    ended: OrdMap<AllocId, Slot>,
-    /// All of them by the last index at which the leader's side changed.
-    changes: OrdMap<(u64, AllocId), Slot>,
+    ended: Changes,
     held: Held,
     digest: IdDigest,
 }
@@ -72,8 +73,7 @@ impl OnNode {
     pub fn add(&mut self, row: &AllocRow, slot: Slot) {
         let id = row.id();
         let to = if row.is_live() { &mut self.live } else { &mut self.ended };
-        to.insert(id, slot);
-        self.changes.insert((row.alloc_modify_index(), id), slot);
+        to.insert((row.alloc_modify_index(), id), slot);
         self.held = self.held.plus(Held::of(row));
         self.digest.add(id);
     }
@@ -82,8 +82,7 @@ impl OnNode {
     pub fn remove(&mut self, row: &AllocRow) {
         let id = row.id();
         let from = if row.is_live() { &mut self.live } else { &mut self.ended };
-        from.remove(&id);
-        self.changes.remove(&(row.alloc_modify_index(), id));
+        from.remove(&(row.alloc_modify_index(), id));
         self.held = self.held.minus(Held::of(row));
         self.digest.remove(id);
     }
@@ -93,19 +92,20 @@ impl OnNode {
         self.live.values().chain(self.ended.values())
     }
 
-    /// Where the rows lie of those that have not ended at the client, by id.
+    /// Where the rows lie of those that have not ended at the client.
     pub fn live_slots(&self) -> impl Iterator<Item = &Slot> {
         self.live.values()
     }
 
     /// Where the rows lie of which the leader's side changed after `index`.
     pub fn changed_after(&self, index: u64) -> impl Iterator<Item = &Slot> {
-        self.changes.range((index.saturating_add(1), AllocId(0))..).map(|(_, slot)| slot)
+        let first = (index.saturating_add(1), AllocId(0));
+        self.live.range(first..).chain(self.ended.range(first..)).map(|(_, slot)| slot)
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.changes.len()
+        self.live.len() + self.ended.len()
     }
 
     /// What the live ones hold.
@@ -120,6 +120,7 @@ impl OnNode {
 
     /// The last index at which the leader's side of one of them changed; 0 without any.
     pub fn newest(&self) -> u64 {
-        self.changes.get_max().map_or(0, |((index, _), _)| *index)
+        let newest = |changes: &Changes| changes.get_max().map_or(0, |((index, _), _)| *index);
+        newest(&self.live).max(newest(&self.ended))
     }
 }

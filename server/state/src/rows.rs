@@ -33,18 +33,30 @@ impl<I: Ord + Copy, T: PartialEq> PartialEq for Rows<I, T> {
 }
 
 impl<I: Ord + Copy, T> Rows<I, T> {
-    /// Adds a row, or replaces the one with its id. Answers where it lies, and what lay there.
-    pub fn put(&mut self, id: I, row: Arc<T>) -> (Slot, Option<Arc<T>>) {
-        let slot = match self.by_id.get(&id) {
-            Some(slot) => *slot,
-            None => {
-                let slot = self.free_slot();
-                self.by_id.insert(id, slot);
-                slot
-            }
-        };
-        let old = self.slots.get_mut(slot as usize).and_then(|place| place.replace(row));
-        (slot, old)
+    /// Adds a row, or replaces the one with its id.
+    pub fn put(&mut self, id: I, row: Arc<T>) {
+        match self.slot_of(id) {
+            Some(slot) => drop(self.replace(slot, row)),
+            None => drop(self.add(id, row)),
+        }
+    }
+
+    /// Adds a row whose id is not there yet. Answers where it lies.
+    pub fn add(&mut self, id: I, row: Arc<T>) -> Slot {
+        let slot = self.free_slot();
+        self.by_id.insert(id, slot);
+        self.replace(slot, row);
+        slot
+    }
+
+    /// Lays a row of the same id into a slot. Answers what lay there.
+    pub fn replace(&mut self, slot: Slot, row: Arc<T>) -> Option<Arc<T>> {
+        self.slots.get_mut(slot as usize)?.replace(row)
+    }
+
+    /// Where the row with this id lies.
+    pub fn slot_of(&self, id: I) -> Option<Slot> {
+        self.by_id.get(&id).copied()
     }
 
     fn free_slot(&mut self) -> Slot {
@@ -69,7 +81,7 @@ impl<I: Ord + Copy, T> Rows<I, T> {
 
     /// One row.
     pub fn get(&self, id: I) -> Option<&Arc<T>> {
-        self.at(*self.by_id.get(&id)?)
+        self.at(self.slot_of(id)?)
     }
 
     /// How many rows there are.

@@ -55,12 +55,14 @@ impl State {
     /// Puts an allocation into its table and the indexes over it. Its job and its node never change once it is stored.
     pub(crate) fn store_alloc(&mut self, alloc: Allocation, pool: &mut Pool) {
         let (id, node) = (alloc.id, alloc.node_id);
-        match (self.allocs.get(id), self.homes.get(&node)) {
-            (Some(old), _) => pool.offer(old),
-            (None, Some(home)) => pool.offer_home(home.clone()),
-            (None, None) => {}
-        }
-        self.allocs.put(AllocRow::pack(alloc, pool));
+        let homes = &self.homes;
+        self.allocs.put(id, |old| {
+            match old {
+                Some(old) => pool.offer(old),
+                None => homes.get(&node).into_iter().for_each(|home| pool.offer_home(home.clone())),
+            }
+            AllocRow::pack(alloc, pool)
+        });
     }
 }
 
@@ -194,7 +196,7 @@ impl State {
         self.allocs.on_node(node)
     }
 
-    /// The allocations that hold room on a node, by id: those that have not ended at the client. Unpacked one by one.
+    /// The allocations that hold room on a node: those that have not ended at the client. Unpacked one by one.
     pub fn live_allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = Arc<Allocation>> {
         self.live_alloc_rows_of_node(node).map(unpacked)
     }
@@ -214,8 +216,7 @@ impl State {
         self.allocs.node(node).map_or(0, OnNode::newest)
     }
 
-    /// The allocations on a node of which the leader's side changed after `index`, in the order of their changes, as
-    /// they are kept.
+    /// The allocations on a node of which the leader's side changed after `index`, as they are kept.
     pub fn alloc_rows_of_node_after(&self, node: NodeId, index: u64) -> impl Iterator<Item = &Arc<AllocRow>> {
         self.allocs.changed_on_node(node, index)
     }
