@@ -8,11 +8,12 @@ use model::allocation::Allocation;
 use model::evaluation::EvalStatus;
 use model::id::{AllocId, JobKey, NodeId, Seed};
 use model::metric::AllocMetric;
-use model::node::{Eligibility, Node, NodeStatus};
+use model::node::{Eligibility, Node};
 use model::time::Timestamp;
 use state::{Command, Op, State, Touched};
 
 use crate::leader::planner::Planner;
+use crate::leader::status_of_silent;
 
 /// Looks of the planner before it is given up: each places what the one before made room for.
 const MAX_ROUNDS: u64 = 10_000;
@@ -121,8 +122,8 @@ impl Imagined {
     fn make(&mut self, change: &Change) {
         match change {
             Change::Down(id) => {
-                let description = "imagined".to_owned();
-                self.apply(Op::UpdateNodeStatus { id: *id, status: NodeStatus::Down, description });
+                let (status, description) = (status_of_silent(&self.state, *id), "imagined".to_owned());
+                self.apply(Op::UpdateNodeStatus { id: *id, status, description });
             }
             Change::Drain(id) => {
                 self.apply(Op::UpdateNodeEligibility { id: *id, eligibility: Eligibility::Ineligible });

@@ -223,8 +223,7 @@ impl Leader {
             Some(node) => tracing::warn!(%id, name = node.name, "node missed its heartbeat"),
         }
         let description = format!("no heartbeat within {}", self.ttl.plus(self.grace));
-        // Allocations that may come back are waited for, each as long as its group says.
-        let status = if may_come_back(&state, id) { NodeStatus::Disconnected } else { NodeStatus::Down };
+        let status = status_of_silent(&state, id);
         drop(state);
         log.propose(command(Op::UpdateNodeStatus { id, status, description })).await.map(drop)
     }
@@ -305,14 +304,16 @@ async fn new_planner(log: &Log) -> (Planner, Arc<State>) {
     (tokio::task::spawn_blocking(move || Planner::of(&known)).await.unwrap_or_default(), state)
 }
 
-/// Whether a group with an allocation on the node lets it come back after the node was out of reach.
-fn may_come_back(state: &State, id: NodeId) -> bool {
-    state.live_allocs_of_node(id).any(|alloc| {
+/// What becomes of a node that falls silent: disconnected when a group with an allocation there lets it come back, for
+/// then it is waited for, each group as long as it says; else down.
+pub(crate) fn status_of_silent(state: &State, id: NodeId) -> NodeStatus {
+    let may_come_back = state.live_allocs_of_node(id).any(|alloc| {
         let job = state.job_of_alloc(&alloc);
         job.is_some_and(|job| {
             job.compiled().group(&alloc.task_group).is_some_and(|group| group.disconnect.lost_after.is_some())
         })
-    })
+    });
+    if may_come_back { NodeStatus::Disconnected } else { NodeStatus::Down }
 }
 
 /// Writes a round; both parts usually share one log entry.

@@ -1,4 +1,5 @@
 use super::*;
+use model::allocation::{AllocUpdate, ClientStatus};
 use model::job::Job;
 use serde_json::json;
 
@@ -29,13 +30,20 @@ fn job(count: i64) -> Job {
 
 /// A cluster in which everything has settled.
 fn cluster(nodes: u128, copies: i64) -> State {
+    cluster_of(nodes, job(copies))
+}
+
+fn cluster_of(nodes: u128, job: Job) -> State {
     let mut imagined = Imagined { state: State::default(), now: NOW, seed: Seed(1), commands: 0 };
     for number in 1..=nodes {
         imagined.apply(Op::RegisterNode { node: Box::new(node(number)) });
     }
-    let job = Box::new(job(copies));
-    imagined.apply(Op::register(*job));
+    imagined.apply(Op::register(job));
     imagined.settle();
+    for alloc in imagined.state.allocs().collect::<Vec<_>>() {
+        let update = AllocUpdate { id: alloc.id, client_status: ClientStatus::Running, ..AllocUpdate::default() };
+        imagined.apply(Op::UpdateAllocs { node_id: alloc.node_id, updates: vec![update] });
+    }
     imagined.state
 }
 
@@ -65,6 +73,17 @@ fn copies_of_a_lost_node_move_where_there_is_room() {
     let waiting: u64 = outcome.waiting.iter().map(|waiting| waiting.count).sum();
     assert_eq!(waiting as usize, here - here.min(free));
     assert!(outcome.waiting.iter().all(|waiting| waiting.before == 0 && waiting.metric.is_some()));
+}
+
+#[test]
+fn copies_that_may_come_back_are_waited_for_as_they_would_be() {
+    let mut job = job(1);
+    let group = &mut job.task_groups.as_mut().unwrap()[0];
+    let lost_after = Some(model::time::GoDuration::from_secs(3600));
+    group.disconnect = Some(model::job::DisconnectStrategy { lost_after, replace: Some(false), ..Default::default() });
+    let state = cluster_of(2, job);
+    let home = if on(&state, 1) == 1 { 1 } else { 2 };
+    assert!(ask(&state, Change::Down(NodeId(home))).placed.is_empty());
 }
 
 #[test]

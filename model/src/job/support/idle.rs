@@ -27,9 +27,9 @@ fn of_group(group: &TaskGroup, job: &Job, path: &FieldPath<'_>, notes: &mut Note
     let limited = group.max_run_duration.is_some_and(|limit| limit.0 > 0);
     let message = "max_run_duration is stored, drover does not enforce it yet";
     notes.when(limited, format_args!("{path}.MaxRunDuration"), message, "");
-    let lost = group.disconnect.is_some();
-    let message = "disconnect has no effect yet: copies on a node out of reach are replaced";
-    notes.when(lost, format_args!("{path}.Disconnect"), message, "");
+    let stops = group.disconnect.as_ref().is_some_and(|disconnect| disconnect.stop_on_client_after.is_some());
+    let message = "a node that is out of reach does not stop its copies by itself yet";
+    notes.when(stops, format_args!("{path}.Disconnect.StopOnClientAfter"), message, "");
     if let Some(disk) = &group.ephemeral_disk {
         let migrates = disk.migrate == Some(true);
         let message =
