@@ -3,8 +3,26 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use model::time::GoDuration;
+use parking_lot::RwLock;
+
+/// Addresses of resolvers, shared by those who start them and those who give them to tasks.
+#[derive(Clone, Debug, Default)]
+pub struct Resolvers(Arc<RwLock<Vec<IpAddr>>>);
+
+impl Resolvers {
+    /// Those that answer now.
+    pub fn get(&self) -> Vec<IpAddr> {
+        self.0.read().clone()
+    }
+
+    /// Replaces them.
+    pub fn set(&self, addresses: Vec<IpAddr>) {
+        *self.0.write() = addresses;
+    }
+}
 
 /// Settings of a client. `ClientConfig::new` has the defaults.
 #[derive(Clone, Debug)]
@@ -31,8 +49,8 @@ pub struct ClientConfig {
     pub http_address: String,
     /// The address announced for host ports; `None` for the default route's interface, else the bridge's.
     pub advertise_address: Option<IpAddr>,
-    /// Resolvers given to containers; empty for the driver's default.
-    pub dns_servers: Vec<IpAddr>,
+    /// Resolvers given to containers that start; none for the driver's default.
+    pub dns_servers: Resolvers,
     /// The catalog's domain, such as `drover`, for the search domains of containers; empty for none.
     pub dns_domain: String,
     /// Directories that groups may mount, by name.
@@ -101,7 +119,7 @@ impl ClientConfig {
             reserved: Reserved::default(),
             http_address: "127.0.0.1:4646".to_owned(),
             advertise_address: None,
-            dns_servers: Vec::new(),
+            dns_servers: Resolvers::default(),
             dns_domain: "drover".to_owned(),
             host_volumes: BTreeMap::new(),
             host_networks: BTreeMap::new(),

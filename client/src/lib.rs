@@ -21,7 +21,7 @@ pub mod task;
 mod updates;
 
 pub use client::Client;
-pub use config::{ClientConfig, HostNetwork, HostVolume, Reserved};
+pub use config::{ClientConfig, HostNetwork, HostVolume, Reserved, Resolvers};
 pub use logs::{LogChunk, LogKind, LogRequest};
 pub use servers::{Servers, ServersError};
 

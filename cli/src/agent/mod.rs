@@ -1,6 +1,7 @@
 //! `agent`: wires a server, a client and the DNS listener into one process, and takes them down in order.
 
 mod config;
+mod container_dns;
 mod links;
 mod node;
 mod server;

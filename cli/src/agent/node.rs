@@ -71,7 +71,7 @@ fn settings(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Runnin
     settings.host_networks = section.host_network.iter().map(host_network).collect();
     if let Some(server) = server {
         settings.http_address = server.http_address().to_string();
-        settings.dns_servers = server.container_resolver().into_iter().collect();
+        settings.dns_servers = server.container_resolvers();
     }
     if !config.advertise.address.is_empty() {
         let written = &config.advertise.address;

@@ -8,26 +8,24 @@ use ::server::http::{HttpHandle, HttpSettings, serve};
 use ::server::{Server, ServerConfig};
 use anyhow::{Context, Result};
 use catalog::{Listener, ListenerConfig};
+use client::Resolvers;
 use model::time::GoDuration;
 
 use super::config::AgentConfig;
+use super::container_dns::ContainerDns;
 use super::links::AgentClient;
 
 /// Port of the HTTP API unless told otherwise.
 const HTTP_PORT: u16 = 4646;
 /// Port of the DNS server unless told otherwise.
 const DNS_PORT: u16 = 8600;
-/// The port that resolvers inside containers ask.
-const CONTAINER_DNS_PORT: u16 = 53;
-/// The bridge that containers of a Docker Engine are on.
-const DOCKER_BRIDGE: &str = "docker0";
 
 /// A running server and its listeners.
 pub struct Running {
     server: Arc<Server>,
     http: HttpHandle,
     dns: Option<Listener>,
-    container_dns: Option<Listener>,
+    container_dns: ContainerDns,
 }
 
 impl Running {
@@ -43,13 +41,7 @@ impl Running {
         let http = serve(server.clone(), listener, HttpSettings::default())?;
         let dns = SocketAddr::new(bind, config.ports.dns.unwrap_or(DNS_PORT));
         let dns = listen_dns(&server, dns).await.inspect_err(|error| tracing::warn!("no DNS: {error:#}")).ok();
-        let container_dns = match bridge_address() {
-            Some(bridge) => listen_dns(&server, SocketAddr::new(bridge, CONTAINER_DNS_PORT))
-                .await
-                .inspect_err(|error| tracing::warn!("containers cannot resolve services by name: {error:#}"))
-                .ok(),
-            None => None,
-        };
+        let container_dns = ContainerDns::start(server.catalog()).await;
         Ok(Running { server, http, dns, container_dns })
     }
 
@@ -65,16 +57,17 @@ impl Running {
 
     /// Where DNS answers.
     pub fn dns_addresses(&self) -> Vec<SocketAddr> {
-        self.dns.iter().chain(&self.container_dns).map(Listener::local_addr).collect()
+        self.dns.iter().map(Listener::local_addr).chain(self.container_dns.addresses()).collect()
     }
 
-    /// The resolver to give to containers.
-    pub fn container_resolver(&self) -> Option<IpAddr> {
-        self.container_dns.as_ref().map(|listener| listener.local_addr().ip())
+    /// The resolvers to give to containers.
+    pub fn container_resolvers(&self) -> Resolvers {
+        self.container_dns.resolvers().clone()
     }
 
-    /// Lets the HTTP API reach the client of this process.
+    /// Lets the HTTP API reach the client of this process, and DNS its view of the machine.
     pub fn attach(&self, client: Arc<client::Client>) {
+        self.container_dns.attach(client.clone());
         self.server.set_local_client(Arc::new(AgentClient(client)));
     }
 
@@ -112,12 +105,4 @@ fn settings(config: &AgentConfig, home: &Path, http: SocketAddr) -> Result<Serve
 async fn listen_dns(server: &Arc<Server>, address: SocketAddr) -> Result<Listener> {
     let config = ListenerConfig { addresses: vec![address], ..ListenerConfig::default() };
     Ok(Listener::bind(config, server.catalog()).await?)
-}
-
-/// The address of the container bridge on this machine, if there is one.
-fn bridge_address() -> Option<IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().ok()?;
-    interfaces
-        .filter(|interface| interface.interface_name == DOCKER_BRIDGE)
-        .find_map(|interface| Some(IpAddr::V4(interface.address?.as_sockaddr_in()?.ip())))
 }

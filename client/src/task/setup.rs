@@ -113,7 +113,7 @@ pub(crate) fn task_config(
             .cloned()
             .collect(),
         hostname: env.text(&group.hostname),
-        dns_servers: if servers.is_empty() { config.dns_servers.clone() } else { servers },
+        dns_servers: if servers.is_empty() { config.dns_servers.get() } else { servers },
         dns_searches: searches,
         dns_options: dns.options.iter().flatten().map(|option| env.text(option)).collect(),
         dirs: dirs.clone(),
