@@ -294,9 +294,10 @@ impl Planner {
         (self.queue.len(), self.blocked.len())
     }
 
-    /// The node table as it stands.
-    pub fn table(&self) -> &NodeTable {
-        &self.table
+    /// Whether the node table has become another one than that of `state`, of which everything was absorbed. While a round
+    /// is open the table shows more than the state, and nothing can be said.
+    pub fn has_drifted(&self, state: &State) -> bool {
+        self.open.is_empty() && self.table != table_of(state)
     }
 }
 

@@ -53,6 +53,8 @@ struct Up {
     look_at: Option<Timestamp>,
     polls: BTreeMap<u64, Poll>,
     before: State,
+    /// Whether the planner's table was ever another one than that of the state.
+    has_drifted: bool,
 }
 
 struct Round {
@@ -75,6 +77,11 @@ impl SimServer {
     /// The state before the last batch, while the server is up.
     pub fn state_before(&self) -> Option<&State> {
         self.up.as_ref().map(|up| &up.before)
+    }
+
+    /// Whether the planner's table, kept from change to change, was ever another one than that of the state.
+    pub fn has_drifted(&self) -> bool {
+        self.up.as_ref().is_some_and(|up| up.has_drifted)
     }
 
     /// The catalog, while the server is up.
@@ -122,6 +129,7 @@ impl SimServer {
             look_at: None,
             polls: BTreeMap::new(),
             before: state.clone(),
+            has_drifted: false,
             state,
         });
         self.wake_planner(shared, shared.now);
@@ -248,6 +256,7 @@ impl SimServer {
         }
         let news = std::mem::take(&mut up.news);
         up.planner.absorb(&up.state, &news);
+        up.has_drifted |= up.planner.has_drifted(&up.state);
         let round = up.planner.plan(&up.state, shared.now, shared.rng.seed());
         if round.is_empty() {
             if let Some(at) = up.planner.next_deadline() {
