@@ -1,6 +1,8 @@
 //! The driver over a real Engine. Nothing is skipped: without an Engine these tests fail and say so.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod registry;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -317,6 +319,26 @@ async fn a_missing_image_says_what_to_do() {
     let task = machine.task(json!({"image": "127.0.0.1:1/nonesuch:1"}));
     let error = machine.start(&task).await.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("127.0.0.1:1/nonesuch:1 is not here") && error.contains("docker load"), "{error}");
+}
+
+#[tokio::test]
+async fn an_image_is_pulled_with_its_credentials_and_tells_of_it() {
+    let machine = Machine::new();
+    let registry = registry::Registry::of(&machine.image.name);
+    let pulled = Image { name: registry.image() };
+    let mut wanted = shell("echo pulled");
+    wanted["image"] = json!(pulled.name);
+    let error = machine.start(&machine.task(wanted.clone())).await.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains(&pulled.name) && !error.is_recoverable(), "{error}");
+    wanted["auth"] = json!([{"username": registry::USER, "password": registry::PASSWORD}]);
+    let task = machine.task(wanted);
+    let driver = DockerDriver::new(machine.settings());
+    let (progress, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let handle = driver.start(&task, progress).await.unwrap();
+    assert_eq!(lines.recv().await, Some(format!("Downloading image {}", pulled.name)));
+    driver.wait(&handle).await.unwrap();
+    driver.destroy(&handle).await.unwrap();
+    assert_eq!(printed(&task), "pulled\n");
 }
 
 #[tokio::test]
