@@ -1,5 +1,7 @@
 //! Following a registered job: stages with their times, the address as soon as checks pass, reasons when it fails.
 
+mod addresses;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -93,6 +95,10 @@ struct Progress<'a> {
     steady_since: Option<Instant>,
     /// Events shown, by allocation and task: the time of the latest.
     shown_events: BTreeMap<String, i64>,
+    /// Services whose name was shown.
+    shown_services: BTreeSet<String>,
+    /// Service instances whose address was shown.
+    shown_instances: BTreeSet<String>,
 }
 
 /// The state of the allocations of the followed version.
@@ -115,6 +121,8 @@ impl<'a> Progress<'a> {
             stages: BTreeSet::new(),
             steady_since: None,
             shown_events: BTreeMap::new(),
+            shown_services: BTreeSet::new(),
+            shown_instances: BTreeSet::new(),
         }
     }
 
@@ -170,6 +178,9 @@ impl<'a> Progress<'a> {
             println!("{} done            {} of {wanted} completed", self.style().good("✓"), counts.complete);
             return Ok(Some(ExitCode::SUCCESS));
         }
+        if !kind.ends_with("batch") && self.has_checks() {
+            self.show_addresses(allocs, &counts).await?;
+        }
         if kind.ends_with("batch") || counts.healthy < wanted {
             self.steady_since = None;
             self.say_what_is_awaited(&kind, &counts, wanted);
@@ -178,34 +189,49 @@ impl<'a> Progress<'a> {
         if !self.has_checks() && self.steady_since.get_or_insert_with(Instant::now).elapsed() < STEADY {
             return Ok(None);
         }
-        self.healthy(wanted).await.map(Some)
+        self.show_addresses(allocs, &counts).await?;
+        Ok(Some(self.healthy(wanted)))
     }
 
     fn stage(&mut self, stage: &'static str, reached: bool, detail: &str) {
         if reached && self.stages.insert(stage) {
-            let seconds = self.started.elapsed().as_secs_f64();
-            println!("{} {stage:<15} {detail:<48} {seconds:.1}s", self.style().good("✓"));
+            self.reached(stage, detail);
         }
+    }
+
+    fn reached(&self, stage: &str, detail: &str) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        println!("{} {stage:<15} {detail:<48} {seconds:.1}s", self.style().good("✓"));
     }
 
     fn has_checks(&self) -> bool {
         services(&self.job).any(|service| items(service, &["Checks"]).next().is_some())
     }
 
-    async fn healthy(&mut self, wanted: usize) -> Result<ExitCode> {
+    /// Shows where healthy copies answer, each once: nobody has to wait for the others to use the first.
+    async fn show_addresses(&mut self, allocs: &[&Value], counts: &Counts) -> Result<()> {
+        if counts.healthy == 0 || services(&self.job).next().is_none() {
+            return Ok(());
+        }
+        let path = format!("/v1/job/{}/services", escape(self.name()));
+        let instances: Vec<Value> = self.session.api.get(&path).await?.body;
+        for (service, addresses) in addresses::news(allocs, &instances, &mut self.shown_instances) {
+            if self.shown_services.insert(service.to_owned()) {
+                self.reached("answers", &format!("{service}.service.drover"));
+            }
+            for address in addresses {
+                println!("    → {address}");
+            }
+        }
+        Ok(())
+    }
+
+    fn healthy(&mut self, wanted: usize) -> ExitCode {
         let how = if self.has_checks() { "checks passing" } else { "healthy" };
         self.stage("healthy", true, &format!("{wanted}/{wanted} {how}"));
-        let names: BTreeSet<&str> = services(&self.job).map(|service| text(service, &["Name"])).collect();
-        for name in names {
-            let instances: Vec<Value> = self.session.api.get(&format!("/v1/service/{}", escape(name))).await?.body;
-            for instance in instances.iter().filter(|instance| number(instance, &["Port"]) > 0) {
-                println!("    → http://{}:{}", text(instance, &["Address"]), number(instance, &["Port"]));
-            }
-            println!("    → {name}.service.drover");
-        }
         let name = self.name();
         println!("Next:  drover logs -f {name}   ·   drover job status {name}   ·   drover job stop {name}");
-        Ok(ExitCode::SUCCESS)
+        ExitCode::SUCCESS
     }
 
     fn failed(&self, alloc: &Value) -> ExitCode {
@@ -314,13 +340,17 @@ fn has_failed(alloc: &Value) -> bool {
     text(alloc, &["ClientStatus"]) == "failed" || unhealthy
 }
 
+/// Whether a copy runs and its checks pass.
+fn is_healthy(alloc: &Value) -> bool {
+    truth(alloc, &["DeploymentStatus", "Healthy"]) && text(alloc, &["ClientStatus"]) == "running"
+}
+
 fn count(allocs: &[&Value]) -> Counts {
     let with = |status: &str| allocs.iter().filter(|alloc| text(alloc, &["ClientStatus"]) == status).count();
-    let healthy = allocs.iter().filter(|alloc| truth(alloc, &["DeploymentStatus", "Healthy"]));
     Counts {
         placed: allocs.len(),
         running: with("running"),
-        healthy: healthy.filter(|alloc| text(alloc, &["ClientStatus"]) == "running").count(),
+        healthy: allocs.iter().filter(|alloc| is_healthy(alloc)).count(),
         complete: with("complete"),
     }
 }
