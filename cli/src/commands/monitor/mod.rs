@@ -1,6 +1,7 @@
 //! Following a registered job: stages with their times, the address as soon as checks pass, reasons when it fails.
 
 mod addresses;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -35,24 +36,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn follow(session: &Session, job: &str, eval: &str) -> Result<ExitCode> {
     let started = Instant::now();
     let eval = finished_evaluation(session, eval).await?;
-    let style = session.style;
     let failed = eval.get("FailedTGAllocs").filter(|failed| failed.as_object().is_some_and(|map| !map.is_empty()));
     if let Some(failed) = failed {
-        for line in reasons::lines(failed, style) {
-            eprintln!("{line}");
-        }
-        let waiting = text(&eval, &["BlockedEval"]);
-        if !waiting.is_empty() {
-            eprintln!("It is placed as soon as that changes:  drover eval status {}", &waiting[..8.min(waiting.len())]);
-        }
-        return Ok(ExitCode::from(2));
+        return Ok(not_placed(failed, text(&eval, &["BlockedEval"]), session.style));
     }
     if text(&eval, &["Status"]) == "failed" {
-        eprintln!("{} evaluation failed: {}", style.bad("✗"), text(&eval, &["StatusDescription"]));
+        eprintln!("{} evaluation failed: {}", session.style.bad("✗"), text(&eval, &["StatusDescription"]));
         return Ok(ExitCode::FAILURE);
     }
-    let document: Value = session.api.get(&format!("/v1/job/{}", escape(job))).await?.body;
-    Progress::new(session, document, started).run().await
+    Progress::new(session, job, &eval, started).run().await
+}
+
+/// Says why copies have no place, and which evaluation waits for one.
+fn not_placed(failed: &Value, waiting: &str, style: Style) -> ExitCode {
+    for line in reasons::lines(failed, style) {
+        eprintln!("{line}");
+    }
+    if !waiting.is_empty() {
+        eprintln!("It is placed as soon as that changes:  drover eval status {}", &waiting[..8.min(waiting.len())]);
+    }
+    ExitCode::from(2)
 }
 
 async fn finished_evaluation(session: &Session, eval: &str) -> Result<Value> {
@@ -86,10 +89,12 @@ where
 /// What has been shown so far of one version of a job.
 struct Progress<'a> {
     session: &'a Session,
+    name: &'a str,
+    /// The job's modify index as registered: with another it is not this version any more.
+    registered: i64,
+    /// As last read.
     job: Value,
     started: Instant,
-    /// Copies wanted; for system jobs, as many as there are.
-    wanted: usize,
     stages: BTreeSet<&'static str>,
     /// Since when all copies are healthy, for jobs without checks.
     steady_since: Option<Instant>,
@@ -111,13 +116,13 @@ struct Counts {
 }
 
 impl<'a> Progress<'a> {
-    fn new(session: &'a Session, job: Value, started: Instant) -> Progress<'a> {
-        let wanted = items(&job, &["TaskGroups"]).map(|group| number(group, &["Count"]).max(0) as usize).sum();
+    fn new(session: &'a Session, name: &'a str, eval: &Value, started: Instant) -> Progress<'a> {
         Progress {
             session,
-            job,
+            name,
+            registered: number(eval, &["JobModifyIndex"]),
+            job: Value::Null,
             started,
-            wanted,
             stages: BTreeSet::new(),
             steady_since: None,
             shown_events: BTreeMap::new(),
@@ -126,28 +131,56 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn name(&self) -> &str {
-        text(&self.job, &["ID"])
-    }
-
     fn style(&self) -> Style {
         self.session.style
     }
 
     async fn run(mut self) -> Result<ExitCode> {
-        let path = format!("/v1/job/{}/allocations", escape(self.name()));
+        let path = format!("/v1/job/{}", escape(self.name));
         let mut index = 0;
         loop {
             let wait = self.longest_wait();
-            let answer = patiently(|| self.session.api.get_newer::<Vec<Value>>(&path, index, wait)).await?;
-            index = answer.index.max(1);
+            // A job's index is that of the newest change of itself, its allocations and its evaluations.
+            let job = match patiently(|| self.session.api.get_newer::<Value>(&path, index, wait)).await {
+                Err(error) if error.is_not_found() => None,
+                answer => Some(answer?),
+            };
+            if let Some(how) = verdict::overtaken(job.as_ref().map(|job| &job.body), self.registered) {
+                return Ok(self.overtaken(&how, job.is_some()));
+            }
+            if let Some(job) = job {
+                index = job.index.max(1);
+                self.job = job.body;
+            }
+            let all: Vec<Value> = self.read("allocations").await?;
             let version = number(&self.job, &["Version"]);
             let ours = |alloc: &&Value| number(alloc, &["JobVersion"]) == version && current(alloc);
-            let allocs: Vec<&Value> = answer.body.iter().filter(ours).collect();
+            let allocs: Vec<&Value> = all.iter().filter(ours).collect();
             if let Some(code) = self.look(&allocs).await? {
                 return Ok(code);
             }
         }
+    }
+
+    /// Reads a list of the job's parts.
+    async fn read(&self, what: &str) -> Result<Vec<Value>> {
+        let path = format!("/v1/job/{}/{what}", escape(self.name));
+        Ok(patiently(|| self.session.api.get(&path)).await?.body)
+    }
+
+    /// Copies wanted by the job.
+    fn count(&self) -> usize {
+        items(&self.job, &["TaskGroups"]).map(|group| number(group, &["Count"]).max(0) as usize).sum()
+    }
+
+    fn overtaken(&self, how: &str, is_there: bool) -> ExitCode {
+        let name = self.name;
+        eprintln!("{} job {name:?} {how} while this run followed it", self.style().bad("✗"));
+        match is_there {
+            true => println!("Next:  drover job status {name}"),
+            false => println!("Next:  drover job status"),
+        }
+        ExitCode::FAILURE
     }
 
     /// How long the next look may wait for news.
@@ -163,7 +196,7 @@ impl<'a> Progress<'a> {
     /// Shows what is new and decides whether this is the end.
     async fn look(&mut self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
         let kind = text(&self.job, &["Type"]).to_owned();
-        let wanted = if kind.starts_with("sys") { allocs.len() } else { self.wanted };
+        let wanted = if kind.starts_with("sys") { allocs.len() } else { self.count() };
         let counts = count(allocs);
         self.stage("placed", counts.placed >= wanted, &placed_where(allocs));
         for alloc in allocs {
@@ -178,6 +211,9 @@ impl<'a> Progress<'a> {
             println!("{} done            {} of {wanted} completed", self.style().good("✓"), counts.complete);
             return Ok(Some(ExitCode::SUCCESS));
         }
+        if let Some(code) = self.stuck(allocs).await? {
+            return Ok(Some(code));
+        }
         if !kind.ends_with("batch") && self.has_checks() {
             self.show_addresses(allocs, &counts).await?;
         }
@@ -191,6 +227,19 @@ impl<'a> Progress<'a> {
         }
         self.show_addresses(allocs, &counts).await?;
         Ok(Some(self.healthy(wanted)))
+    }
+
+    /// The end when no copy is left and the planner says that none can be placed.
+    async fn stuck(&self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
+        if allocs.iter().any(|alloc| is_live(alloc)) {
+            return Ok(None);
+        }
+        let evals = self.read("evaluations").await?;
+        let blocked = verdict::blocked(allocs, &evals, self.registered);
+        Ok(blocked.map(|eval| {
+            let failed = eval.get("FailedTGAllocs").unwrap_or(&Value::Null);
+            not_placed(failed, text(eval, &["ID"]), self.style())
+        }))
     }
 
     fn stage(&mut self, stage: &'static str, reached: bool, detail: &str) {
@@ -213,8 +262,7 @@ impl<'a> Progress<'a> {
         if counts.healthy == 0 || services(&self.job).next().is_none() {
             return Ok(());
         }
-        let path = format!("/v1/job/{}/services", escape(self.name()));
-        let instances: Vec<Value> = self.session.api.get(&path).await?.body;
+        let instances = self.read("services").await?;
         for (service, addresses) in addresses::news(allocs, &instances, &mut self.shown_instances) {
             if self.shown_services.insert(service.to_owned()) {
                 self.reached("answers", &format!("{service}.service.drover"));
@@ -229,7 +277,7 @@ impl<'a> Progress<'a> {
     fn healthy(&mut self, wanted: usize) -> ExitCode {
         let how = if self.has_checks() { "checks passing" } else { "healthy" };
         self.stage("healthy", true, &format!("{wanted}/{wanted} {how}"));
-        let name = self.name();
+        let name = self.name;
         println!("Next:  drover logs -f {name}   ·   drover job status {name}   ·   drover job stop {name}");
         ExitCode::SUCCESS
     }
@@ -338,6 +386,11 @@ fn current(alloc: &Value) -> bool {
 fn has_failed(alloc: &Value) -> bool {
     let unhealthy = alloc.get("DeploymentStatus").and_then(|status| status.get("Healthy")) == Some(&Value::Bool(false));
     text(alloc, &["ClientStatus"]) == "failed" || unhealthy
+}
+
+/// Whether a copy runs or will.
+fn is_live(alloc: &Value) -> bool {
+    matches!(text(alloc, &["ClientStatus"]), "pending" | "running" | "unknown")
 }
 
 /// Whether a copy runs and its checks pass.
