@@ -12,6 +12,7 @@ use api::{LogQuery, escape};
 use futures_util::StreamExt;
 use serde_json::Value;
 
+use self::verdict::Stuck;
 use super::reasons;
 use crate::output::Style;
 use crate::output::json::{entries, id, items, number, text, truth};
@@ -196,7 +197,12 @@ impl<'a> Progress<'a> {
     /// Shows what is new and decides whether this is the end.
     async fn look(&mut self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
         let kind = text(&self.job, &["Type"]).to_owned();
-        let wanted = if kind.starts_with("sys") { allocs.len() } else { self.count() };
+        if self.count() == 0 {
+            println!("{} registered      every count is 0: nothing is to run", self.style().good("✓"));
+            return Ok(Some(ExitCode::SUCCESS));
+        }
+        // A system job has as many copies as there are nodes for it, and at least one.
+        let wanted = if kind.starts_with("sys") { allocs.len().max(1) } else { self.count() };
         let counts = count(allocs);
         self.stage("placed", counts.placed >= wanted, &placed_where(allocs));
         for alloc in allocs {
@@ -205,7 +211,7 @@ impl<'a> Progress<'a> {
         if let Some(failed) = allocs.iter().find(|alloc| has_failed(alloc)) {
             return Ok(Some(self.failed(failed)));
         }
-        let done = kind.ends_with("batch") && wanted > 0 && counts.complete >= wanted;
+        let done = kind.ends_with("batch") && counts.complete >= wanted;
         self.stage("started", counts.running + counts.complete >= wanted, &format!("{wanted}/{wanted} running"));
         if done {
             println!("{} done            {} of {wanted} completed", self.style().good("✓"), counts.complete);
@@ -235,11 +241,22 @@ impl<'a> Progress<'a> {
             return Ok(None);
         }
         let evals = self.read("evaluations").await?;
-        let blocked = verdict::blocked(allocs, &evals, self.registered);
-        Ok(blocked.map(|eval| {
-            let failed = eval.get("FailedTGAllocs").unwrap_or(&Value::Null);
-            not_placed(failed, text(eval, &["ID"]), self.style())
+        let is_system = text(&self.job, &["Type"]).starts_with("sys");
+        Ok(verdict::stuck(is_system, allocs, &evals, self.registered).map(|stuck| match stuck {
+            Stuck::NotPlaced(eval) => {
+                let failed = eval.get("FailedTGAllocs").unwrap_or(&Value::Null);
+                let is_blocked = text(eval, &["Status"]) == "blocked";
+                not_placed(failed, text(eval, &[if is_blocked { "ID" } else { "BlockedEval" }]), self.style())
+            }
+            Stuck::NoNode => self.nowhere(),
         }))
+    }
+
+    fn nowhere(&self) -> ExitCode {
+        let name = self.name;
+        eprintln!("{} job {name:?} is placed nowhere: no node qualifies for it", self.style().bad("✗"));
+        eprintln!("It is placed on each node that comes and does. Why none does:  drover explain {name}");
+        ExitCode::from(2)
     }
 
     fn stage(&mut self, stage: &'static str, reached: bool, detail: &str) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::is_live;
-use crate::output::json::{number, text, truth};
+use crate::output::json::{entries, number, text, truth};
 
 /// Why a registration with modify index `registered` is not followed any more; `job` is what its name stands for now.
 pub(super) fn overtaken(job: Option<&Value>, registered: i64) -> Option<String> {
@@ -15,15 +15,33 @@ pub(super) fn overtaken(job: Option<&Value>, registered: i64) -> Option<String> 
     newer.then(|| format!("was registered anew as version {}", number(job, &["Version"])))
 }
 
-/// The blocked evaluation that says why nothing runs: copies are gone, and the planner found no place for others.
-pub(super) fn blocked<'a>(allocs: &[&Value], evals: &'a [Value], registered: i64) -> Option<&'a Value> {
+/// Why a job without live copies has none.
+#[derive(Debug, PartialEq)]
+pub(super) enum Stuck<'a> {
+    /// The planner found no place; this evaluation says why.
+    NotPlaced(&'a Value),
+    /// A system job that no node qualifies for; no evaluation says more.
+    NoNode,
+}
+
+/// What keeps a job from having live copies, when none of `allocs` is live and the planner is through.
+pub(super) fn stuck<'a>(is_system: bool, allocs: &[&Value], evals: &'a [Value], registered: i64) -> Option<Stuck<'a>> {
     let with = |status: &'static str| evals.iter().filter(move |eval| text(eval, &["Status"]) == status);
     let is_planned_next = with("pending").any(|eval| text(eval, &["WaitUntil"]).is_empty());
     if is_planned_next || allocs.iter().any(|alloc| is_live(alloc)) {
         return None;
     }
-    let ours = with("blocked").filter(|eval| number(eval, &["JobModifyIndex"]) == registered);
-    ours.max_by_key(|eval| number(eval, &["CreateIndex"]))
+    let ours = |eval: &&Value| number(eval, &["JobModifyIndex"]) == registered;
+    let newest = |eval: &&Value| number(eval, &["CreateIndex"]);
+    if let Some(blocked) = with("blocked").filter(ours).max_by_key(newest) {
+        return Some(Stuck::NotPlaced(blocked));
+    }
+    if !is_system || !allocs.is_empty() {
+        return None;
+    }
+    let last = with("complete").filter(ours).max_by_key(newest)?;
+    let says_why = entries(last, &["FailedTGAllocs"]).next().is_some();
+    Some(if says_why { Stuck::NotPlaced(last) } else { Stuck::NoNode })
 }
 
 #[cfg(test)]
@@ -51,12 +69,27 @@ mod tests {
         let (running, failed, complete) = (alloc("running"), alloc("failed"), alloc("complete"));
         let found = |allocs: &[&Value], evals: &[&Value]| {
             let evals: Vec<Value> = evals.iter().map(|eval| (*eval).clone()).collect();
-            blocked(allocs, &evals, 7).cloned()
+            match super::stuck(false, allocs, &evals, 7) {
+                Some(Stuck::NotPlaced(eval)) => Some(eval.clone()),
+                Some(Stuck::NoNode) | None => None,
+            }
         };
         assert_eq!(found(&[], &[&older, &stuck, &later]), Some(stuck.clone()));
         assert_eq!(found(&[&failed, &complete], &[&stuck]), Some(stuck.clone()));
         assert_eq!(found(&[&failed, &running], &[&stuck]), None);
         assert_eq!(found(&[], &[&stuck, &next]), None);
         assert_eq!(found(&[], &[&older]), None);
+    }
+
+    #[test]
+    fn a_system_job_without_copies_is_placed_nowhere() {
+        let eval = |status: &str, failed: Value| json!({"Status": status, "JobModifyIndex": 7, "CreateIndex": 9, "FailedTGAllocs": failed});
+        let silent = [eval("complete", Value::Null)];
+        assert_eq!(stuck(true, &[], &silent, 7), Some(Stuck::NoNode));
+        assert_eq!(stuck(false, &[], &silent, 7), None);
+        assert_eq!(stuck(true, &[&json!({"ClientStatus": "complete"})], &silent, 7), None);
+        let telling = [eval("complete", json!({"g": {"NodesEvaluated": 1}}))];
+        assert_eq!(stuck(true, &[], &telling, 7), Some(Stuck::NotPlaced(&telling[0])));
+        assert_eq!(stuck(true, &[], &[eval("pending", Value::Null)], 7), None);
     }
 }
