@@ -1,6 +1,7 @@
 //! Following a registered job: stages with their times, the address as soon as checks pass, reasons when it fails.
 
 mod addresses;
+mod registration;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use api::{LogQuery, escape};
 use futures_util::StreamExt;
 use serde_json::Value;
 
+use self::registration::{Registration, Replacement};
 use self::verdict::Stuck;
 use super::reasons;
 use crate::output::Style;
@@ -91,8 +93,7 @@ where
 struct Progress<'a> {
     session: &'a Session,
     name: &'a str,
-    /// The job's modify index as registered: with another it is not this version any more.
-    registered: i64,
+    registration: Registration,
     /// As last read.
     job: Value,
     started: Instant,
@@ -101,6 +102,8 @@ struct Progress<'a> {
     steady_since: Option<Instant>,
     /// Events shown, by allocation and task: the time of the latest.
     shown_events: BTreeMap<String, i64>,
+    /// Replacements of copies that had failed before, as told.
+    told_replacements: BTreeSet<Replacement>,
     /// Services whose name was shown.
     shown_services: BTreeSet<String>,
     /// Service instances whose address was shown.
@@ -121,12 +124,13 @@ impl<'a> Progress<'a> {
         Progress {
             session,
             name,
-            registered: number(eval, &["JobModifyIndex"]),
+            registration: Registration::of(eval),
             job: Value::Null,
             started,
             stages: BTreeSet::new(),
             steady_since: None,
             shown_events: BTreeMap::new(),
+            told_replacements: BTreeSet::new(),
             shown_services: BTreeSet::new(),
             shown_instances: BTreeSet::new(),
         }
@@ -146,18 +150,22 @@ impl<'a> Progress<'a> {
                 Err(error) if error.is_not_found() => None,
                 answer => Some(answer?),
             };
-            if let Some(how) = verdict::overtaken(job.as_ref().map(|job| &job.body), self.registered) {
+            if let Some(how) = verdict::overtaken(job.as_ref().map(|job| &job.body), self.registration.job_modify_index)
+            {
                 return Ok(self.overtaken(&how, job.is_some()));
             }
             if let Some(job) = job {
                 index = job.index.max(1);
                 self.job = job.body;
             }
-            let all: Vec<Value> = self.read("allocations").await?;
-            let version = number(&self.job, &["Version"]);
-            let ours = |alloc: &&Value| number(alloc, &["JobVersion"]) == version && current(alloc);
-            let allocs: Vec<&Value> = all.iter().filter(ours).collect();
-            if let Some(code) = self.look(&allocs).await? {
+            let mut evals = Vec::new();
+            let mut allocs = self.allocs().await?;
+            if allocs.iter().any(|alloc| self.registration.had_failed(alloc)) || !allocs.iter().any(is_live) {
+                evals = self.read("evaluations").await?;
+                // Read again: a replacement that these evaluations do not wait for any more has to be seen.
+                allocs = self.allocs().await?;
+            }
+            if let Some(code) = self.look(&allocs, &evals).await? {
                 return Ok(code);
             }
         }
@@ -167,6 +175,14 @@ impl<'a> Progress<'a> {
     async fn read(&self, what: &str) -> Result<Vec<Value>> {
         let path = format!("/v1/job/{}/{what}", escape(self.name));
         Ok(patiently(|| self.session.api.get(&path)).await?.body)
+    }
+
+    /// The copies of this version that are to run.
+    async fn allocs(&self) -> Result<Vec<Value>> {
+        let mut allocs = self.read("allocations").await?;
+        let version = number(&self.job, &["Version"]);
+        allocs.retain(|alloc| number(alloc, &["JobVersion"]) == version && current(alloc));
+        Ok(allocs)
     }
 
     /// Copies wanted by the job.
@@ -194,15 +210,16 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Shows what is new and decides whether this is the end.
-    async fn look(&mut self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
+    /// Shows what is new and decides whether this is the end. Evaluations are given when they may matter.
+    async fn look(&mut self, all: &[Value], evals: &[Value]) -> Result<Option<ExitCode>> {
         let kind = text(&self.job, &["Type"]).to_owned();
         if self.count() == 0 {
             println!("{} registered      every count is 0: nothing is to run", self.style().good("✓"));
             return Ok(Some(ExitCode::SUCCESS));
         }
+        let allocs = &self.not_replaced(all, evals)[..];
         // A system job has as many copies as there are nodes for it, and at least one.
-        let wanted = if kind.starts_with("sys") { allocs.len().max(1) } else { self.count() };
+        let wanted = if kind.starts_with("sys") { all.len().max(1) } else { self.count() };
         let counts = count(allocs);
         self.stage("placed", counts.placed >= wanted, &placed_where(allocs));
         for alloc in allocs {
@@ -217,7 +234,7 @@ impl<'a> Progress<'a> {
             println!("{} done            {} of {wanted} completed", self.style().good("✓"), counts.complete);
             return Ok(Some(ExitCode::SUCCESS));
         }
-        if let Some(code) = self.stuck(allocs).await? {
+        if let Some(code) = self.stuck(all, evals) {
             return Ok(Some(code));
         }
         if !kind.ends_with("batch") && self.has_checks() {
@@ -235,21 +252,37 @@ impl<'a> Progress<'a> {
         Ok(Some(self.healthy(wanted)))
     }
 
-    /// The end when no copy is left and the planner says that none can be placed.
-    async fn stuck(&self, allocs: &[&Value]) -> Result<Option<ExitCode>> {
-        if allocs.iter().any(|alloc| is_live(alloc)) {
-            return Ok(None);
+    /// Those of `all` that are not about to be replaced because they had failed before; of the others it is said once.
+    fn not_replaced<'v>(&mut self, all: &'v [Value], evals: &[Value]) -> Vec<&'v Value> {
+        let mut others: BTreeMap<Replacement, usize> = BTreeMap::new();
+        let mut kept = Vec::new();
+        for alloc in all {
+            match self.registration.replacement(alloc, evals) {
+                Some(replacement) => *others.entry(replacement).or_default() += 1,
+                None => kept.push(alloc),
+            }
         }
-        let evals = self.read("evaluations").await?;
+        for (replacement, copies) in others {
+            let words = replacement.words(copies);
+            if self.told_replacements.insert(replacement) {
+                println!("{} {words}", self.style().wait("·"));
+            }
+        }
+        kept
+    }
+
+    /// The end when no copy is left and the planner says that none can be placed.
+    fn stuck(&self, all: &[Value], evals: &[Value]) -> Option<ExitCode> {
         let is_system = text(&self.job, &["Type"]).starts_with("sys");
-        Ok(verdict::stuck(is_system, allocs, &evals, self.registered).map(|stuck| match stuck {
+        let stuck = verdict::stuck(is_system, all, evals, self.registration.job_modify_index)?;
+        Some(match stuck {
             Stuck::NotPlaced(eval) => {
                 let failed = eval.get("FailedTGAllocs").unwrap_or(&Value::Null);
                 let is_blocked = text(eval, &["Status"]) == "blocked";
                 not_placed(failed, text(eval, &[if is_blocked { "ID" } else { "BlockedEval" }]), self.style())
             }
             Stuck::NoNode => self.nowhere(),
-        }))
+        })
     }
 
     fn nowhere(&self) -> ExitCode {
@@ -302,6 +335,9 @@ impl<'a> Progress<'a> {
     fn failed(&self, alloc: &Value) -> ExitCode {
         let short = id(alloc, &["ID"], false);
         let how = match text(alloc, &["ClientStatus"]) {
+            "failed" if self.registration.had_failed(alloc) => {
+                format!("had failed before and is not replaced: {}", text(alloc, &["ClientDescription"]))
+            }
             "failed" => format!("failed: {}", text(alloc, &["ClientDescription"])),
             _ => "did not get healthy in time".to_owned(),
         };
@@ -327,7 +363,10 @@ impl<'a> Progress<'a> {
     async fn show_events(&mut self, alloc: &Value) {
         for (task, state) in entries(alloc, &["TaskStates"]) {
             let key = format!("{}/{task}", text(alloc, &["ID"]));
-            let latest = self.shown_events.get(&key).copied().unwrap_or_else(|| self.old_news(alloc));
+            // Of a copy that had failed and stays so, the past is the reason.
+            let had_failed = self.registration.had_failed(alloc);
+            let past = if had_failed { 0 } else { self.registration.old_news(alloc) };
+            let latest = self.shown_events.get(&key).copied().unwrap_or(past);
             let mut newest = latest;
             for event in items(state, &["Events"]).filter(|event| number(event, &["Time"]) > latest) {
                 newest = newest.max(number(event, &["Time"]));
@@ -335,12 +374,6 @@ impl<'a> Progress<'a> {
             }
             self.shown_events.insert(key, newest);
         }
-    }
-
-    /// Until when the events of a copy are old news: one that was there before and is updated in place has a past.
-    fn old_news(&self, alloc: &Value) -> i64 {
-        let is_older = number(alloc, &["CreateIndex"]) < number(&self.job, &["JobModifyIndex"]);
-        if is_older { number(&self.job, &["SubmitTime"]) } else { 0 }
     }
 
     async fn show_event(&self, alloc: &Value, task: &str, event: &Value) {

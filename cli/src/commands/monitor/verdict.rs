@@ -25,10 +25,10 @@ pub(super) enum Stuck<'a> {
 }
 
 /// What keeps a job from having live copies, when none of `allocs` is live and the planner is through.
-pub(super) fn stuck<'a>(is_system: bool, allocs: &[&Value], evals: &'a [Value], registered: i64) -> Option<Stuck<'a>> {
+pub(super) fn stuck<'a>(is_system: bool, allocs: &[Value], evals: &'a [Value], registered: i64) -> Option<Stuck<'a>> {
     let with = |status: &'static str| evals.iter().filter(move |eval| text(eval, &["Status"]) == status);
     let is_planned_next = with("pending").any(|eval| text(eval, &["WaitUntil"]).is_empty());
-    if is_planned_next || allocs.iter().any(|alloc| is_live(alloc)) {
+    if is_planned_next || allocs.iter().any(is_live) {
         return None;
     }
     let ours = |eval: &&Value| number(eval, &["JobModifyIndex"]) == registered;
@@ -67,7 +67,7 @@ mod tests {
         let (next, later) = (eval("pending", 7, ""), eval("pending", 7, "2030-01-01T00:00:00Z"));
         let alloc = |status: &str| json!({"ClientStatus": status});
         let (running, failed, complete) = (alloc("running"), alloc("failed"), alloc("complete"));
-        let found = |allocs: &[&Value], evals: &[&Value]| {
+        let found = |allocs: &[Value], evals: &[&Value]| {
             let evals: Vec<Value> = evals.iter().map(|eval| (*eval).clone()).collect();
             match super::stuck(false, allocs, &evals, 7) {
                 Some(Stuck::NotPlaced(eval)) => Some(eval.clone()),
@@ -75,8 +75,8 @@ mod tests {
             }
         };
         assert_eq!(found(&[], &[&older, &stuck, &later]), Some(stuck.clone()));
-        assert_eq!(found(&[&failed, &complete], &[&stuck]), Some(stuck.clone()));
-        assert_eq!(found(&[&failed, &running], &[&stuck]), None);
+        assert_eq!(found(&[failed.clone(), complete], &[&stuck]), Some(stuck.clone()));
+        assert_eq!(found(&[failed, running], &[&stuck]), None);
         assert_eq!(found(&[], &[&stuck, &next]), None);
         assert_eq!(found(&[], &[&older]), None);
     }
@@ -87,7 +87,7 @@ mod tests {
         let silent = [eval("complete", Value::Null)];
         assert_eq!(stuck(true, &[], &silent, 7), Some(Stuck::NoNode));
         assert_eq!(stuck(false, &[], &silent, 7), None);
-        assert_eq!(stuck(true, &[&json!({"ClientStatus": "complete"})], &silent, 7), None);
+        assert_eq!(stuck(true, &[json!({"ClientStatus": "complete"})], &silent, 7), None);
         let telling = [eval("complete", json!({"g": {"NodesEvaluated": 1}}))];
         assert_eq!(stuck(true, &[], &telling, 7), Some(Stuck::NotPlaced(&telling[0])));
         assert_eq!(stuck(true, &[], &[eval("pending", Value::Null)], 7), None);
