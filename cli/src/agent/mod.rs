@@ -6,6 +6,7 @@ mod links;
 mod node;
 mod server;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::AgentArgs;
 use config::AgentConfig;
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT, SIGTERM or SIGHUP.
 pub fn run(args: AgentArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let mut config = AgentConfig::load(&args)?;
@@ -78,7 +79,8 @@ async fn serve(config: &AgentConfig, home: &Home, dev: bool, started: Instant) -
     }
     banner(config, home, server.as_ref(), node.as_ref().map(|node| &*node.client), started);
     stop.received().await;
-    eprintln!("stopping");
+    // Standard error may be the terminal that was closed.
+    let _ = writeln!(std::io::stderr(), "stopping");
     if let Some(node) = node {
         node.shutdown(home.temporary.is_some()).await;
     }
@@ -129,26 +131,64 @@ fn log_to_stderr(level: &str) -> Result<()> {
     let quiet = "openraft=warn,openraft::raft::raft_inner=off,hyper=warn,bollard=warn,hickory_proto=error";
     let filter = EnvFilter::try_new(format!("{level},{quiet}"))
         .with_context(|| format!("log level {level:?} is none of error, warn, info, debug, trace"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    // A closed terminal cannot be told that it cannot be written to: trying ends in a panic.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .init();
     Ok(())
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT, SIGTERM, and SIGHUP: a terminal that is closed must not leave tasks of a dev agent behind.
 struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// None when it was ignored at the start, as `nohup` does: the agent is to outlive its terminal.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 impl StopSignals {
     fn listen() -> Result<StopSignals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Ok(StopSignals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: if ignores_hangup(&status) { None } else { Some(signal(SignalKind::hangup())?) },
+        })
     }
 
     async fn received(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hangup => {}
         }
+    }
+}
+
+/// Whether a process with this `/proc/<pid>/status` ignores SIGHUP, which is the lowest bit of the mask.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nohup_is_seen_in_the_mask_of_ignored_signals() {
+        assert!(ignores_hangup("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n"));
+        assert!(!ignores_hangup("SigIgn:\t0000000000001000\n"));
+        assert!(!ignores_hangup(""));
     }
 }
