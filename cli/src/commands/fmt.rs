@@ -43,7 +43,7 @@ fn one(path: &Path, args: &Fmt, style: Style) -> Result<Outcome> {
     let formatted = match jobspec::format(&source) {
         Ok(formatted) => formatted,
         Err(found) => {
-            eprintln!("{}", found.render(&name, &source, style.is_colored()));
+            eprintln!("{}", found.render(&name, &source, style.of_errors().is_colored()));
             return Ok(Outcome::Broken);
         }
     };

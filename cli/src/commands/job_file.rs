@@ -60,7 +60,7 @@ impl Checked {
     /// Prints the findings to standard error.
     pub fn show(&self, style: Style) {
         for one in &self.found {
-            eprintln!("{}", one.render(&self.name, &self.source, style.is_colored()));
+            eprintln!("{}", one.render(&self.name, &self.source, style.of_errors().is_colored()));
         }
     }
 }

@@ -38,7 +38,7 @@ pub async fn run(args: JobRun) -> Result<ExitCode> {
         Err(error) => return Err(error.into()),
     };
     for warning in loaded.news(&reply.warnings) {
-        eprintln!("{} {warning}", session.style.wait("!"));
+        eprintln!("{} {warning}", session.style.of_errors().wait("!"));
     }
     if reply.eval_id.is_empty() {
         println!("job {id:?} registered; it runs when it is dispatched or its time comes");

@@ -63,7 +63,7 @@ fn full(checked: &Checked, server: &Server, style: Style) {
     checked.show(style);
     let name = &checked.name;
     if checked.job.is_none() {
-        eprintln!("{} {name}: {}", style.bad("✗"), count(checked.errors(), "mistake"));
+        eprintln!("{} {name}: {}", style.of_errors().bad("✗"), count(checked.errors(), "mistake"));
         return;
     }
     let noted = match checked.found.len() {
@@ -74,8 +74,8 @@ fn full(checked: &Checked, server: &Server, style: Style) {
         Server::Agrees(address) => println!("{} {name} is valid{noted} (checked with {address})", style.good("✓")),
         Server::NotAsked(why) => println!("{} {name} is valid{noted} (checked offline: {why})", style.good("✓")),
         Server::Refuses(address, errors) => {
-            errors.iter().for_each(|error| eprintln!("{} {error}", style.bad("✗")));
-            eprintln!("{} {name} is refused by {address}", style.bad("✗"));
+            errors.iter().for_each(|error| eprintln!("{} {error}", style.of_errors().bad("✗")));
+            eprintln!("{} {name} is refused by {address}", style.of_errors().bad("✗"));
         }
     }
 }

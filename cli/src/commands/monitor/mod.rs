@@ -44,7 +44,7 @@ pub async fn follow(session: &Session, job: &str, eval: &str) -> Result<ExitCode
         return Ok(not_placed(failed, text(&eval, &["BlockedEval"]), session.style));
     }
     if text(&eval, &["Status"]) == "failed" {
-        eprintln!("{} evaluation failed: {}", session.style.bad("✗"), text(&eval, &["StatusDescription"]));
+        eprintln!("{} evaluation failed: {}", session.style.of_errors().bad("✗"), text(&eval, &["StatusDescription"]));
         return Ok(ExitCode::FAILURE);
     }
     Progress::new(session, job, &eval, started).run().await
@@ -52,7 +52,7 @@ pub async fn follow(session: &Session, job: &str, eval: &str) -> Result<ExitCode
 
 /// Says why copies have no place, and which evaluation waits for one.
 fn not_placed(failed: &Value, waiting: &str, style: Style) -> ExitCode {
-    for line in reasons::lines(failed, style) {
+    for line in reasons::lines(failed, style.of_errors()) {
         eprintln!("{line}");
     }
     if !waiting.is_empty() {
@@ -192,7 +192,7 @@ impl<'a> Progress<'a> {
 
     fn overtaken(&self, how: &str, is_there: bool) -> ExitCode {
         let name = self.name;
-        eprintln!("{} job {name:?} {how} while this run followed it", self.style().bad("✗"));
+        eprintln!("{} job {name:?} {how} while this run followed it", self.style().of_errors().bad("✗"));
         match is_there {
             true => println!("Next:  drover job status {name}"),
             false => println!("Next:  drover job status"),
@@ -287,7 +287,7 @@ impl<'a> Progress<'a> {
 
     fn nowhere(&self) -> ExitCode {
         let name = self.name;
-        eprintln!("{} job {name:?} is placed nowhere: no node qualifies for it", self.style().bad("✗"));
+        eprintln!("{} job {name:?} is placed nowhere: no node qualifies for it", self.style().of_errors().bad("✗"));
         eprintln!("It is placed on each node that comes and does. Why none does:  drover explain {name}");
         ExitCode::from(2)
     }
@@ -313,7 +313,7 @@ impl<'a> Progress<'a> {
             return Ok(());
         }
         let instances = self.read("services").await?;
-        for (service, addresses) in addresses::news(allocs, &instances, &mut self.shown_instances) {
+        for (service, addresses) in addresses::news(&self.job, allocs, &instances, &mut self.shown_instances) {
             if self.shown_services.insert(service.to_owned()) {
                 self.reached("answers", &format!("{service}.service.drover"));
             }
@@ -341,7 +341,7 @@ impl<'a> Progress<'a> {
             "failed" => format!("failed: {}", text(alloc, &["ClientDescription"])),
             _ => "did not get healthy in time".to_owned(),
         };
-        eprintln!("{} allocation {short} {how}", self.style().bad("✗"));
+        eprintln!("{} allocation {short} {how}", self.style().of_errors().bad("✗"));
         println!("Next:  drover alloc status {short}   ·   drover alloc logs -stderr {short}");
         ExitCode::FAILURE
     }
@@ -388,10 +388,10 @@ impl<'a> Progress<'a> {
                 println!("  {} {task} on {short} is started again in {seconds:.0} s", style.wait("·"));
             }
             "Driver Failure" | "Setup Failure" | "Failed Validation" | "Not Restarting" | "Alloc Unhealthy" => {
-                eprintln!("  {} {task} on {short}: {message}", style.bad("✗"));
+                eprintln!("  {} {task} on {short}: {message}", style.of_errors().bad("✗"));
             }
             "Terminated" if number(event, &["ExitCode"]) != 0 || truth(event, &["FailsTask"]) => {
-                eprintln!("  {} {task} on {short} ended: {message}", style.bad("✗"));
+                eprintln!("  {} {task} on {short} ended: {message}", style.of_errors().bad("✗"));
                 self.show_tail(alloc, task).await;
             }
             _ => {}
