@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use model::suggest;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -165,7 +166,7 @@ const KNOWN: &[&str] = &[
     "client.min_dynamic_port",
     "client.max_dynamic_port",
     "plugin.docker.config.**",
-    "plugin.raw_exec.config.**",
+    "plugin.raw_exec.config.enabled",
     "acl.enabled",
     "telemetry.prometheus_metrics",
     "telemetry.publish_allocation_metrics",
@@ -173,6 +174,32 @@ const KNOWN: &[&str] = &[
     "telemetry.collection_interval",
     "telemetry.disable_hostname",
 ];
+
+/// The keys of `client.options` that have an effect.
+const KNOWN_OPTIONS: &[&str] = &["env.denylist"];
+
+impl ClientSection {
+    /// What of it has no effect, each with a sentence; `has_server` tells whether the agent has a server of its own.
+    pub fn without_effect(&self, has_server: bool) -> Vec<String> {
+        let unused = match (has_server, self.servers.as_slice()) {
+            (true, [_, ..]) => Some("client.servers is not used: this agent has a server of its own".to_owned()),
+            (false, [first, others @ ..]) if !others.is_empty() => Some(format!(
+                "client.servers: only the first, {first:?}, is used, as there is one server; remove {}",
+                others.iter().map(|server| format!("{server:?}")).collect::<Vec<_>>().join(", ")
+            )),
+            _ => None,
+        };
+        let unknown = self.options.keys().filter(|key| !KNOWN_OPTIONS.contains(&key.as_str()));
+        let unknown = unknown.map(|key| {
+            let hint = match suggest::nearest(key, KNOWN_OPTIONS.iter().copied()) {
+                Some(known) => format!("did you mean {known:?}?"),
+                None => format!("known are: {}; remove it", KNOWN_OPTIONS.join(", ")),
+            };
+            format!("client.options {key:?} has no effect; {hint}")
+        });
+        unused.into_iter().chain(unknown).collect()
+    }
+}
 
 impl AgentConfig {
     /// Reads the files that flags name, in order, and lays the flags on top.
@@ -316,9 +343,27 @@ mod tests {
     fn every_unknown_key_is_named() {
         let source = "nam = \"x\"\nclient {\n  enabled = true\n  meta {\n    any = \"thing\"\n  }\n  nodeclass = \"a\"\n}\nplugin \"docker\" {\n  config {\n    volumes {\n      enabled = true\n    }\n  }\n}\nplugin \"java\" {\n}\n";
         assert_eq!(unknown(source), ["client.nodeclass", "nam", "plugin.java"]);
+        let plugin = "plugin \"raw_exec\" {\n  config {\n    enbaled = true\n  }\n}\n";
+        assert_eq!(unknown(plugin), ["plugin.raw_exec.config.enbaled"]);
+        assert!(complaint(&unknown(plugin)).contains("did you mean \"plugin.raw_exec.config.enabled\""));
         let volumes = "client {\n  host_volume \"a\" {\n    path = \"/a\"\n  }\n  host_volume \"b\" {\n    paht = \"/b\"\n  }\n}\n";
         assert_eq!(unknown(volumes), ["client.host_volume.b.paht"]);
         assert_eq!(unknown("client {\n  host_volume \"data.v1\" {\n    path = \"/a\"\n  }\n}\n"), Vec::<String>::new());
         assert!(complaint(&["client.nodeclass".to_owned()]).contains("did you mean \"client.node_class\""));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said() {
+        let section = |servers: &[&str], options: &[&str]| ClientSection {
+            servers: servers.iter().map(|server| (*server).to_owned()).collect(),
+            options: options.iter().map(|key| ((*key).to_owned(), String::new())).collect(),
+            ..ClientSection::default()
+        };
+        let said = |section: ClientSection, has_server: bool| section.without_effect(has_server).join("\n");
+        assert_eq!(said(section(&["a"], &["env.denylist"]), false), "");
+        assert!(said(section(&["a", "b"], &[]), false).ends_with("remove \"b\""));
+        assert!(said(section(&["a"], &[]), true).contains("server of its own"));
+        assert!(said(section(&[], &["env.denylst"]), true).contains("did you mean \"env.denylist\"?"));
+        assert!(said(section(&[], &["driver.allowlist"]), true).contains("\"driver.allowlist\" has no effect"));
     }
 }

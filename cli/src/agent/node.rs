@@ -33,6 +33,7 @@ impl Node {
 
 /// Starts the client against the server of this process, or the first that the configuration names.
 pub async fn start(config: &AgentConfig, home: &Path, dev: bool, server: Option<&Running>) -> Result<Node> {
+    config.client.without_effect(server.is_some()).iter().for_each(|what| tracing::warn!("{what}"));
     let servers: Arc<dyn Servers> = match (server, config.client.servers.first()) {
         (Some(server), _) => Arc::new(LocalServers(server.server().clone())),
         (None, Some(address)) => Arc::new(RemoteServers(remote(address)?)),
