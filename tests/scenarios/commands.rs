@@ -98,7 +98,12 @@ impl Following {
     /// Presses Ctrl-C; exit code and standard error.
     async fn interrupt(self) -> (i32, String) {
         kill(Pid::from_raw(self.child.id().expect("it runs") as i32), Signal::SIGINT).expect("it is ours");
-        drop(self.lines);
+        self.end().await
+    }
+
+    /// Waits for its end; exit code and standard error.
+    async fn end(mut self) -> (i32, String) {
+        while self.lines.next_line().await.expect("text").is_some() {}
         let output = self.child.wait_with_output().await.expect("an end");
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -197,6 +202,25 @@ async fn a_run_that_is_interrupted_detaches_and_says_so() {
     assert_eq!(agent.allocs("never").await[0]["ClientStatus"], "running");
     // A service that is not healthy has a name, and no address.
     assert_eq!(agent.dig("never.service.drover", "SRV").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_run_ends_when_somebody_else_replaces_or_purges_its_job() {
+    let agent = Agent::start(&[]).await;
+    let (_dir, file) = job_file(NEVER_HEALTHY);
+    let (_newer_dir, newer) = job_file(&NEVER_HEALTHY.replace("1000", "1001"));
+    for (command, words) in [
+        (&["job", "run", "-detach", &newer][..], "\"never\" was registered anew as version 1"),
+        (&["job", "stop", "-detach", "-purge", "never"], "\"never\" was purged"),
+    ] {
+        let mut run = Following::start(&agent, &["job", "run", &file]);
+        run.see(&["1/1 running"]).await;
+        let other = agent.drover(command).await;
+        assert_eq!(other.code, 0, "{other}");
+        let (code, said) = run.end().await;
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(words), "{words:?} is missing in {said}");
+    }
 }
 
 #[tokio::test]

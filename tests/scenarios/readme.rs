@@ -25,6 +25,7 @@ fn the_quickstart_ends_with_urls_that_answer_and_a_name() {
             .expect("a shell");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("     docker "), "not in containers: {said}");
         let after = |words: &str| {
             let found = said.split(words).nth(1).and_then(|rest| rest.split_whitespace().next());
             found.unwrap_or_else(|| panic!("{words:?} is missing in {said}")).to_owned()

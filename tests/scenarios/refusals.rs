@@ -57,6 +57,21 @@ async fn refused_jobs_say_why() {
 }
 
 #[tokio::test]
+async fn a_system_job_that_no_node_qualifies_for_is_not_placed() {
+    let agent = Agent::start(&[]).await;
+    for kind in ["system", "sysbatch"] {
+        let (_dir, file) = job_file(&format!(
+            "job \"no\" {{\n  type = \"{kind}\"\n  constraint {{\n    attribute = \"${{attr.kernel.name}}\"\n    value = \
+             \"plan9\"\n  }}\n  group \"g\" {{\n    task \"t\" {{\n      driver = \"raw_exec\"\n      config {{\n        \
+             command = \"/bin/true\"\n      }}\n    }}\n  }}\n}}\n"
+        ));
+        let run = agent.drover(&["job", "run", &file]).await;
+        assert_eq!((run.code, run.out.contains("healthy")), (2, false), "{kind}: {run}\n{}", agent.output());
+        agent.drover(&["job", "stop", "-purge", "no"]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_missing_image_says_why() {
     let agent = Agent::start(&[]).await;
     let (_dir, file) =
