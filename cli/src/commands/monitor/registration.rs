@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::has_failed;
 use crate::output::json::{entries, items, number, text};
 
 /// The registration that is followed.
@@ -43,7 +42,7 @@ impl Registration {
     pub(super) fn had_failed(&self, alloc: &Value) -> bool {
         let past = self.old_news(alloc);
         let mut events = entries(alloc, &["TaskStates"]).flat_map(|(_, state)| items(state, &["Events"]));
-        past > 0 && has_failed(alloc) && events.all(|event| number(event, &["Time"]) <= past)
+        past > 0 && text(alloc, &["ClientStatus"]) == "failed" && events.all(|event| number(event, &["Time"]) <= past)
     }
 
     /// What is to replace a copy that had failed; none when that is all there is to it.
@@ -55,11 +54,13 @@ impl Registration {
         let follow_up = text(alloc, &["FollowupEvalID"]);
         let due = |eval: &Value| text(eval, &["WaitUntil"]).to_owned();
         let mut planned = with("pending").filter(|eval| text(eval, &["ID"]) == follow_up || due(eval).is_empty());
-        let is_blocked = || with("blocked").any(|eval| number(eval, &["JobModifyIndex"]) == self.job_modify_index);
-        planned
-            .next()
-            .map(|eval| Replacement::Planned(due(eval)))
-            .or_else(|| is_blocked().then_some(Replacement::Blocked))
+        let group = text(alloc, &["TaskGroup"]);
+        let is_blocked = |eval: &Value| {
+            let is_ours = number(eval, &["JobModifyIndex"]) == self.job_modify_index;
+            is_ours && entries(eval, &["FailedTGAllocs"]).any(|(name, _)| name == group)
+        };
+        let blocked = || with("blocked").any(is_blocked).then_some(Replacement::Blocked);
+        planned.next().map(|eval| Replacement::Planned(due(eval))).or_else(blocked)
     }
 }
 
@@ -91,7 +92,7 @@ mod tests {
     }
 
     fn failed(index: u64, at: u64) -> Value {
-        json!({"ID": "a", "CreateIndex": index, "ClientStatus": "failed", "FollowupEvalID": "later",
+        json!({"ID": "a", "CreateIndex": index, "ClientStatus": "failed", "FollowupEvalID": "later", "TaskGroup": "g",
             "TaskStates": {"t": {"Events": [{"Time": 1}, {"Time": at}]}}})
     }
 
@@ -114,7 +115,9 @@ mod tests {
         let planned = |at: &str| Some(Replacement::Planned(at.to_owned()));
         assert_eq!(becomes(&old, &[eval("later", "pending", time)]), planned(time));
         assert_eq!(becomes(&old, &[eval("next", "pending", "")]), planned(""));
-        assert_eq!(becomes(&old, &[eval("b", "blocked", "")]), Some(Replacement::Blocked));
+        let blocked = |group: &str| json!({"Status": "blocked", "JobModifyIndex": 7, "FailedTGAllocs": {group: {}}});
+        assert_eq!(becomes(&old, &[blocked("g")]), Some(Replacement::Blocked));
+        assert_eq!(becomes(&old, &[blocked("another")]), None);
         assert_eq!(becomes(&old, &[eval("other", "pending", time), eval("later", "complete", time)]), None);
         assert_eq!(becomes(&failed(19, 1001), &[eval("later", "pending", time)]), None);
         let words = planned(time).unwrap().words(1);
