@@ -237,12 +237,27 @@ impl Workload {
     }
 }
 
-/// What a policy came to on some workloads of one kind: the sums.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    ratio: f64,
-    empty: f64,
-    stranded: f64,
+/// What a policy came to on some workloads of one kind, one by one.
+#[derive(Clone, Default)]
+struct Results {
+    ratio: Vec<f64>,
+    empty: Vec<f64>,
+    stranded: Vec<f64>,
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The most that `values` may be on average and not be worse than `than`, workload by workload: two standard errors of
+/// the differences are chance, and so is `least`.
+fn no_worse(values: &[f64], than: &[f64], least: f64) -> f64 {
+    let differences: Vec<f64> = values.iter().zip(than).map(|(value, than)| value - than).collect();
+    let middle = mean(&differences);
+    let squares: f64 = differences.iter().map(|difference| (difference - middle).powi(2)).sum();
+    let count = differences.len() as f64;
+    let error = if count > 1.0 { (squares / (count - 1.0) / count).sqrt() } else { 0.0 };
+    mean(than) + (2.0 * error).max(least)
 }
 
 /// Every policy on every workload.
@@ -271,34 +286,41 @@ fn compare(kind: &[Workload], report: &mut Report) -> Result<()> {
         ("balanced", Policy::Planner(Algorithm::Balanced)),
         ("spread", Policy::Planner(Algorithm::Spread)),
     ];
-    let mut sums = [Sums::default(); 4];
-    let mut one_node = 0.0;
+    let mut results: [Results; 4] = Default::default();
+    let mut one_node = Vec::new();
     for workload in kind {
         let bound = workload.lower_bound();
-        one_node += 1.0 / bound as f64;
+        one_node.push(1.0 / bound as f64);
         let mut guess = bound;
-        for ((_, policy), sums) in policies.iter().zip(&mut sums) {
+        for ((_, policy), results) in policies.iter().zip(&mut results) {
             let (nodes, outcome) = workload.fewest(*policy, guess)?;
             guess = nodes;
-            sums.ratio += nodes as f64 / bound as f64;
-            sums.empty += workload.empty_share(*policy)? * 100.0;
-            sums.stranded += workload.stranded(&outcome) * 100.0;
+            results.ratio.push(nodes as f64 / bound as f64);
+            results.empty.push(workload.empty_share(*policy)? * 100.0);
+            results.stranded.push(workload.stranded(&outcome) * 100.0);
         }
     }
     let Some(first) = kind.first() else { return Ok(()) };
-    let mean = |sum: f64| sum / kind.len() as f64;
-    let [sampled, planned @ ..] = sums;
-    for ((name, policy), sums) in policies.iter().skip(1).zip(planned) {
-        let packs = *policy != Policy::Planner(Algorithm::Spread);
+    let one_node = mean(&one_node);
+    let [sampled, planned @ ..] = results;
+    for ((name, policy), own) in policies.iter().skip(1).zip(planned) {
         let what = |figure: &str| format!("{} {name}: {figure}", first.name);
-        // One node more or less is chance; in 10,000 parts, so that it is not a matter of rounding.
-        let most = ((mean(sampled.ratio) + mean(one_node)) * 1e4).round() / 1e4;
-        let tightly = if packs { Goal::AtMost(most) } else { Goal::None };
-        let emptily = if packs && first.equal_nodes { Goal::AtLeast(35.0) } else { Goal::None };
-        let ratio = (mean(sums.ratio) * 1e4).round() / 1e4;
-        report.add(what("nodes over lower bound"), ratio, "", tightly, Some(mean(sampled.ratio)));
-        report.add(what("empty at 60 % load"), mean(sums.empty), "%", emptily, Some(mean(sampled.empty)));
-        report.add(what("stranded"), mean(sums.stranded), "%", Goal::None, Some(mean(sampled.stranded)));
+        // In 10,000 parts, so that a goal is not missed by rounding.
+        let rounded = |value: f64| (value * 1e4).round() / 1e4;
+        let (mut tightly, mut emptily, mut usefully) = (Goal::None, Goal::None, Goal::None);
+        if *policy != Policy::Planner(Algorithm::Spread) {
+            tightly = Goal::AtMost(rounded(no_worse(&own.ratio, &sampled.ratio, one_node)));
+            usefully = Goal::AtMost(rounded(no_worse(&own.stranded, &sampled.stranded, 100.0 * one_node)));
+            emptily = Goal::AtLeast(if first.equal_nodes { 35.0 } else { rounded(mean(&sampled.empty)) });
+        }
+        let figures = [
+            ("nodes over lower bound", "", &own.ratio, tightly, &sampled.ratio),
+            ("empty at 60 % load", "%", &own.empty, emptily, &sampled.empty),
+            ("stranded", "%", &own.stranded, usefully, &sampled.stranded),
+        ];
+        for (figure, unit, own, goal, sampled) in figures {
+            report.add(what(figure), rounded(mean(own)), unit, goal, Some(rounded(mean(sampled))));
+        }
     }
     Ok(())
 }
