@@ -312,6 +312,9 @@ pub struct Logs {
     /// Only stderr
     #[arg(long)]
     pub stderr: bool,
+    /// Print a JSON object for each line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `alloc ...`
@@ -351,6 +354,9 @@ pub struct AllocLogs {
     /// stderr instead of stdout
     #[arg(long)]
     pub stderr: bool,
+    /// Print a JSON object for each line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `alloc stop`

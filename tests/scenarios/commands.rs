@@ -171,6 +171,15 @@ async fn logs_follow_all_copies_with_the_copy_in_front_of_each_line() {
     let lines: Vec<String> = copies.iter().map(|copy| format!("{copy} t | ")).collect();
     logs.see(&[&lines[0], &lines[1], "out 0", "err 0", "out 1", "err 1"]).await;
 
+    // For programs each line is an object that says where it comes from.
+    let json = agent.drover(&["logs", "-json", "talkers"]).await;
+    let objects: Vec<Value> = json.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for said in ["out 0", "err 0", "out 1", "err 1"] {
+        let is_it = |object: &&Value| object["Line"].as_str().is_some_and(|line| line.contains(said));
+        let object = objects.iter().find(is_it).unwrap_or_else(|| panic!("{said:?} is missing in {json}"));
+        assert_eq!((&object["Task"], &object["Type"]), (&"t".into(), &format!("std{}", &said[..3]).into()));
+    }
+
     // A copy that comes later is followed as well.
     let stop = agent.drover(&["alloc", "stop", &copies[0]]).await;
     assert_eq!(stop.code, 0, "{stop}");

@@ -7,7 +7,7 @@ use api::LogQuery;
 use serde_json::Value;
 
 use super::job_status::alloc_table;
-use super::logs::print_stream;
+use super::logs::{Lines, print_stream};
 use crate::args::{AllocLogs, AllocRestart, AllocStatus, AllocStop};
 use crate::output::json::{ago, entries, id, items, number, text, truth};
 use crate::output::{fields, table};
@@ -97,7 +97,8 @@ pub async fn logs(args: AllocLogs) -> Result<ExitCode> {
         follow: args.follow,
         from_end: None,
     };
-    print_stream(session.api.logs(&query).await?, "").await?;
+    let lines = if args.json { Lines::Json(query.clone()) } else { Lines::AsTheyAre };
+    print_stream(session.api.logs(&query).await?, &lines).await?;
     Ok(ExitCode::SUCCESS)
 }
 

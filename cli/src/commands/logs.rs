@@ -10,7 +10,7 @@ use api::{LogFrame, LogQuery, escape};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{BoxStream, FuturesUnordered};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::Logs;
 use crate::output::json::{entries, id, text};
@@ -85,9 +85,12 @@ impl Reader<'_> {
                 follow: self.args.follow,
                 from_end: None,
             };
-            let prefix = self.session.style.dim(&format!("{short} {task} | "));
+            let lines = match self.args.json {
+                true => Lines::Json(query.clone()),
+                false => Lines::Prefixed(self.session.style.dim(&format!("{short} {task} | "))),
+            };
             match self.session.api.logs(&query).await {
-                Ok(frames) => self.open.push(Box::pin(async move { print_stream(frames, &prefix).await })),
+                Ok(frames) => self.open.push(Box::pin(async move { print_stream(frames, &lines).await })),
                 Err(error) => eprintln!("{short} {task} {kind}: {error}"),
             }
         }
@@ -119,25 +122,51 @@ impl Reader<'_> {
     }
 }
 
-/// Prints a log as it comes; with a prefix, line by line.
-pub async fn print_stream(mut frames: BoxStream<'static, Result<LogFrame, api::Error>>, prefix: &str) -> Result<()> {
+/// How a log is printed.
+pub enum Lines {
+    /// Byte by byte.
+    AsTheyAre,
+    /// Line by line, each behind this.
+    Prefixed(String),
+    /// An object for each line of this log, with where it comes from.
+    Json(LogQuery),
+}
+
+impl Lines {
+    fn print(&self, line: &[u8]) {
+        match self {
+            Lines::AsTheyAre => write_out(&[line]),
+            Lines::Prefixed(prefix) => write_out(&[prefix.as_bytes(), line]),
+            Lines::Json(log) => {
+                let text = String::from_utf8_lossy(line);
+                let object = json!({"AllocID": log.alloc, "Task": log.task, "Type": log.kind,
+                    "Line": text.strip_suffix('\n').unwrap_or(&text)});
+                write_out(&[object.to_string().as_bytes(), b"\n"]);
+            }
+        }
+    }
+}
+
+/// Prints a log as it comes.
+pub async fn print_stream(mut frames: BoxStream<'static, Result<LogFrame, api::Error>>, lines: &Lines) -> Result<()> {
     let mut line: Vec<u8> = Vec::new();
     while let Some(frame) = frames.next().await {
         let frame = frame?;
-        if prefix.is_empty() {
-            write_out(&[&frame.data]);
+        if let Lines::AsTheyAre = lines {
+            lines.print(&frame.data);
             continue;
         }
         for piece in frame.data.split_inclusive(|byte| *byte == b'\n') {
             line.extend_from_slice(piece);
             if line.ends_with(b"\n") || line.len() > LONGEST_LINE {
-                write_out(&[prefix.as_bytes(), &line]);
+                lines.print(&line);
                 line.clear();
             }
         }
     }
     if !line.is_empty() {
-        write_out(&[prefix.as_bytes(), &line, b"\n"]);
+        line.push(b'\n');
+        lines.print(&line);
     }
     Ok(())
 }
