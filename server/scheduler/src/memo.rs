@@ -1,8 +1,9 @@
 //! What was found out about nodes for asks of one shape, kept between evaluations.
 //!
 //! Most evaluations ask for what earlier ones asked for. What such an ask finds on a node depends on the node alone until
-//! copies of its own job come into play, so it stays true until the node changes; then that node is looked at again. What
-//! is remembered changes how long a decision takes, and never the decision.
+//! copies of its own job come into play, so it stays true until the node changes; then that node is looked at again. Of an
+//! ask that nobody made before, the rules at least are usually known: which nodes may run it is kept apart from how much
+//! it asks for. What is remembered changes how long a decision takes, and never the decision.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +13,9 @@ use model::compiled::{CompiledGroup, CompiledJob, CompiledTask};
 use model::job::Template;
 use model::scheduling::Algorithm;
 
-use crate::feasible::Rules;
+use crate::feasible::{Rejection, Rules};
 use crate::select::State;
-use crate::table::NodeTable;
+use crate::table::{NodeInfo, NodeTable};
 use crate::tally::{Tally, more};
 use crate::tournament::Tournament;
 
@@ -58,6 +59,84 @@ impl Signature {
     }
 }
 
+impl Signature {
+    /// What decides which nodes may run a copy, however much it asks for.
+    fn rules(&self) -> Signature {
+        let weightless = |task: &CompiledTask| CompiledTask {
+            cpu: 0,
+            cores: 0,
+            memory_mb: 0,
+            memory_max_mb: 0,
+            secrets_mb: 0,
+            ..task.clone()
+        };
+        let tasks = self.group.tasks.iter().map(weightless).collect();
+        let group = CompiledGroup { tasks, disk_mb: 0, affinities: Vec::new(), ..self.group.clone() };
+        Signature { algorithm: Algorithm::default(), group, ..self.clone() }
+    }
+}
+
+/// Whether a node may run copies at all.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Admitted {
+    Yes,
+    /// Another pool or datacenter, or not schedulable: not looked at.
+    Apart,
+    Rejected(Rejection),
+}
+
+/// Which nodes may run copies under the same rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Admission {
+    nodes: Vec<Admitted>,
+    /// Ready nodes of the job's pool and datacenters.
+    pub in_pool: u64,
+    /// The same by datacenter.
+    pub available: BTreeMap<String, u64>,
+}
+
+impl Admission {
+    /// Looks at every node.
+    pub fn of(table: &NodeTable, rules: &Rules<'_>) -> Admission {
+        let nodes = table.infos().iter().map(|node| admit(node, rules)).collect();
+        let mut admission = Admission { nodes, ..Admission::default() };
+        admission.count(table);
+        admission
+    }
+
+    /// Of one node.
+    pub fn get(&self, slot: usize) -> &Admitted {
+        &self.nodes[slot]
+    }
+
+    fn count(&mut self, table: &NodeTable) {
+        (self.in_pool, self.available) = (0, BTreeMap::new());
+        for (node, admitted) in table.infos().iter().zip(&self.nodes) {
+            if *admitted != Admitted::Apart {
+                self.in_pool += 1;
+                more(&mut self.available, &node.datacenter);
+            }
+        }
+    }
+
+    fn refresh(&mut self, table: &NodeTable, rules: &Rules<'_>, seen: u64) {
+        for slot in table.changed_since(seen) {
+            self.nodes[slot] = admit(table.info(slot), rules);
+        }
+        self.count(table);
+    }
+}
+
+fn admit(node: &NodeInfo, rules: &Rules<'_>) -> Admitted {
+    if !node.schedulable || !rules.concerns(node) {
+        return Admitted::Apart;
+    }
+    match rules.check(node) {
+        Ok(()) => Admitted::Yes,
+        Err(rejection) => Admitted::Rejected(rejection),
+    }
+}
+
 /// Of a template, the signal that the node must know.
 fn signalled(template: &Template) -> Option<Template> {
     let signals = template.change_mode.as_deref() == Some("signal");
@@ -73,38 +152,27 @@ pub(crate) struct Findings {
     pub tournament: Tournament,
     /// Over the states.
     pub tally: Tally,
-    /// Ready nodes of the job's pool and datacenters.
-    pub in_pool: u64,
-    /// The same by datacenter.
-    pub available: BTreeMap<String, u64>,
 }
 
 impl Findings {
     /// Looks at every node.
-    pub fn of(table: &NodeTable, rules: &Rules<'_>, look: impl Fn(usize) -> State) -> Findings {
+    pub fn of(table: &NodeTable, look: impl Fn(usize) -> State) -> Findings {
         let states: Vec<State> = (0..table.len()).map(look).collect();
         let mut tournament = Tournament::new(table.len(), 1, |_| 0);
         tournament.fill(|slot| states[slot].key());
-        let mut findings =
-            Findings { states, tournament, tally: Tally::default(), in_pool: 0, available: BTreeMap::new() };
-        findings.count(table, rules);
+        let mut findings = Findings { states, tournament, tally: Tally::default() };
+        findings.count(table);
         findings
     }
 
-    fn count(&mut self, table: &NodeTable, rules: &Rules<'_>) {
+    fn count(&mut self, table: &NodeTable) {
         self.tally = Tally::default();
         for (info, state) in table.infos().iter().zip(&self.states) {
             self.tally.add(&info.class, state);
         }
-        let concerned = table.infos().iter().filter(|node| node.schedulable && rules.concerns(node));
-        (self.in_pool, self.available) = (0, BTreeMap::new());
-        for node in concerned {
-            self.in_pool += 1;
-            more(&mut self.available, &node.datacenter);
-        }
     }
 
-    fn refresh(&mut self, table: &NodeTable, rules: &Rules<'_>, seen: u64, look: impl Fn(usize) -> State) {
+    fn refresh(&mut self, table: &NodeTable, seen: u64, look: impl Fn(usize) -> State) {
         for slot in table.changed_since(seen) {
             let new = look(slot);
             let old = std::mem::replace(&mut self.states[slot], new);
@@ -115,54 +183,84 @@ impl Findings {
         }
         // Then what a node counted as before is not known.
         if table.infos_changed_since(seen) {
-            self.count(table, rules);
+            self.count(table);
         }
     }
 }
 
+/// Something known of every node.
 #[derive(Clone, Debug)]
-struct Entry {
+struct Entry<T> {
     signature: Signature,
-    /// Membership of the table, and its last change, as of these findings.
+    /// Membership of the table, and its last change, as of what is known.
     layout: u64,
     seen: u64,
-    findings: Arc<Findings>,
+    known: Arc<T>,
 }
 
-/// Findings by shape, the latest used last.
-#[derive(Default)]
-pub(crate) struct Memo {
-    entries: Mutex<Vec<Entry>>,
+/// What is known by shape, the latest used last.
+#[derive(Debug)]
+struct Shelf<T>(Mutex<Vec<Entry<T>>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Shelf<T> {
+        Shelf(Mutex::default())
+    }
 }
 
-impl Memo {
-    /// What an ask of this shape finds on the nodes of `table`; `look` looks at one of them.
-    pub fn findings(
+impl<T: Clone> Shelf<T> {
+    /// What is known of this shape; found out by `find`, or brought up to date by `refresh` from what it was at a moment.
+    fn get(
         &self,
         table: &NodeTable,
         signature: Signature,
-        rules: &Rules<'_>,
-        look: impl Fn(usize) -> State,
-    ) -> Arc<Findings> {
+        find: impl FnOnce() -> T,
+        refresh: impl FnOnce(&mut Arc<T>, u64),
+    ) -> Arc<T> {
         let (layout, now) = table.clock();
-        let known = {
-            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = {
+            let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             entries.retain(|entry| entry.layout == layout);
             entries.iter().position(|entry| entry.signature == signature).map(|place| entries.remove(place))
         };
-        let findings = match known {
-            Some(Entry { mut findings, seen, .. }) => {
-                Arc::make_mut(&mut findings).refresh(table, rules, seen, look);
-                findings
+        let known = match entry {
+            Some(Entry { mut known, seen, .. }) => {
+                refresh(&mut known, seen);
+                known
             }
-            None => Arc::new(Findings::of(table, rules, look)),
+            None => Arc::new(find()),
         };
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !entries.is_empty() && (entries.len() + 1) * table.len() > MOST {
             entries.remove(0);
         }
-        entries.push(Entry { signature, layout, seen: now, findings: findings.clone() });
-        findings
+        entries.push(Entry { signature, layout, seen: now, known: known.clone() });
+        known
+    }
+}
+
+/// What earlier evaluations found out.
+#[derive(Default)]
+pub(crate) struct Memo {
+    findings: Shelf<Findings>,
+    admissions: Shelf<Admission>,
+}
+
+impl Memo {
+    /// Which nodes of `table` may run copies of an ask of this shape.
+    pub fn admission(&self, table: &NodeTable, signature: &Signature, rules: &Rules<'_>) -> Arc<Admission> {
+        let find = || Admission::of(table, rules);
+        self.admissions.get(table, signature.rules(), find, |known, seen| {
+            if table.infos_changed_since(seen) {
+                Arc::make_mut(known).refresh(table, rules, seen);
+            }
+        })
+    }
+
+    /// What an ask of this shape finds on the nodes of `table`; `look` looks at one of them.
+    pub fn findings(&self, table: &NodeTable, signature: Signature, look: impl Fn(usize) -> State) -> Arc<Findings> {
+        let refresh = |known: &mut Arc<Findings>, seen| Arc::make_mut(known).refresh(table, seen, &look);
+        self.findings.get(table, signature, || Findings::of(table, &look), refresh)
     }
 }
 

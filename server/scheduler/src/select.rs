@@ -11,13 +11,13 @@ use model::scheduling::SchedulerConfiguration;
 use crate::explain;
 use crate::feasible::distinct::Distinct;
 use crate::feasible::{Rejection, Rules, exclusive_volumes};
-use crate::memo::{Findings, Signature};
+use crate::memo::{Admission, Admitted, Findings, Signature};
 use crate::overlay::{Ask, Given, Overlay, Shortage};
 use crate::preempt::{self, Victims};
 use crate::score::affinity::Affinities;
 use crate::score::spread::Spreads;
 use crate::score::{Parts, anti_affinity, fit};
-use crate::table::{NodeTable, Room};
+use crate::table::Room;
 use crate::tally::Tally;
 use crate::tournament::{Key, Tournament};
 use crate::usage::Usage;
@@ -123,7 +123,7 @@ impl State {
 
 /// Everything that decides what a copy finds on a node, but for other copies of the job.
 struct Eye<'a, 'e> {
-    rules: &'e Rules<'a>,
+    admission: &'e Admission,
     ask: &'e Ask<'a>,
     affinities: Option<&'e Affinities>,
     config: &'a SchedulerConfiguration,
@@ -131,12 +131,12 @@ struct Eye<'a, 'e> {
 
 impl Eye<'_, '_> {
     /// Whether the node itself may run a copy.
-    fn admit(&self, table: &NodeTable, slot: usize) -> Result<(), State> {
-        let node = table.info(slot);
-        if !node.schedulable || !self.rules.concerns(node) {
-            return Err(State::Apart);
+    fn admit(&self, slot: usize) -> Result<(), State> {
+        match self.admission.get(slot) {
+            Admitted::Yes => Ok(()),
+            Admitted::Apart => Err(State::Apart),
+            Admitted::Rejected(rejection) => Err(State::Rejected(rejection.clone())),
         }
-        self.rules.check(node).map_err(State::Rejected)
     }
 
     /// Whether a copy fits as the plan stands, and how well.
@@ -194,6 +194,7 @@ pub(crate) struct Picker<'a, 'o, 't> {
     pub distinct: Distinct,
     pub property_counts: Vec<BTreeMap<String, u64>>,
     pub states: States,
+    admission: Arc<Admission>,
     affinities: Option<Affinities>,
     cells: Option<Cells>,
     tournament: Tournament,
@@ -227,14 +228,13 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         ask.exclusive.volumes = exclusive_volumes(group, 0);
         let each_copy_differs = distinct.reaches_across_nodes() || rules.depends_on_copy();
         let untouched = Overlay::new(table);
-        let eye = Eye { rules: &rules, ask: &ask, affinities: affinities.as_ref(), config: view.config };
-        let look = |slot| eye.admit(table, slot).err().unwrap_or_else(|| eye.fit(&untouched, slot));
+        let signature = Signature::of(job, group, view.config.scheduler_algorithm);
+        let admission = table.memo().admission(table, &signature, &rules);
+        let eye = Eye { admission: &admission, ask: &ask, affinities: affinities.as_ref(), config: view.config };
+        let look = |slot| eye.admit(slot).err().unwrap_or_else(|| eye.fit(&untouched, slot));
         let found = match each_copy_differs {
-            true => Arc::new(Findings::of(table, &rules, look)),
-            false => {
-                let signature = Signature::of(job, group, view.config.scheduler_algorithm);
-                table.memo().findings(table, signature, &rules, look)
-            }
+            true => Arc::new(Findings::of(table, look)),
+            false => table.memo().findings(table, signature, look),
         };
         let mut tournament = found.tournament.clone();
         if let Some(cells) = &cells {
@@ -247,6 +247,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
             distinct,
             property_counts: Vec::new(),
             states: States { tally: found.tally.clone(), found, changed: BTreeMap::new(), all },
+            admission,
             affinities,
             cells,
             tournament,
@@ -269,7 +270,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
 
     /// Ready nodes of the job's pool and datacenters, and the same by datacenter.
     pub fn surroundings(&self) -> (u64, &BTreeMap<String, u64>) {
-        (self.states.found.in_pool, &self.states.found.available)
+        (self.admission.in_pool, &self.admission.available)
     }
 
     fn recount(&mut self) {
@@ -303,14 +304,14 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
     }
 
     fn eye(&self) -> Eye<'a, '_> {
-        Eye { rules: &self.rules, ask: &self.ask, affinities: self.affinities.as_ref(), config: self.config }
+        Eye { admission: &self.admission, ask: &self.ask, affinities: self.affinities.as_ref(), config: self.config }
     }
 
     /// Checks and scores one node as the plan stands.
     fn examine(&self, slot: usize) -> State {
         let table = self.overlay.table;
         let eye = self.eye();
-        if let Err(state) = eye.admit(table, slot) {
+        if let Err(state) = eye.admit(slot) {
             return state;
         }
         let group = &self.group.name;

@@ -1,7 +1,7 @@
 //! Which nodes may run a copy at all. A filter that rejects a node also says why, in the same small type.
 //!
-//! All of [`Rules`] but [`Rules::check_copy`] is static: once per node and group, so that it can be kept as a bitset.
-//! `distinct` depends on where the other copies are.
+//! All of [`Rules`] but [`Rules::check_copy`] is static: what it says of a node is kept by [`crate::memo::Admission`] until
+//! the node becomes another one. `distinct` depends on where the other copies are.
 
 pub mod constraint;
 mod datacenter;
