@@ -18,16 +18,64 @@ const LISTED: usize = 5;
 /// How many sentences of help are given.
 const SENTENCES: usize = 4;
 
-/// The explanation of the next placement of `picker`, over all nodes or over one.
-pub(crate) fn metric(picker: &Picker<'_, '_, '_>, only: Option<usize>) -> AllocMetric {
+/// What was found on a node, as of when it was looked at.
+pub(crate) struct Seen {
+    pub slot: usize,
+    pub state: State,
+    /// When everything that ends has ended.
+    pub room: Room,
+}
+
+/// The nodes that are spoken of.
+pub(crate) enum Scope {
+    /// All, as they are now.
+    All,
+    /// These alone, in the order of their slots.
+    These(Vec<Seen>),
+}
+
+impl Scope {
+    /// Every node with what was found on it.
+    fn iter<'s>(&'s self, picker: &'s Picker<'_, '_, '_>) -> Box<dyn Iterator<Item = (usize, &'s State)> + 's> {
+        match self {
+            Scope::All => Box::new(picker.states.iter().enumerate()),
+            Scope::These(seen) => Box::new(seen.iter().map(|seen| (seen.slot, &seen.state))),
+        }
+    }
+
+    fn tally(&self, picker: &Picker<'_, '_, '_>) -> Tally {
+        let Scope::These(seen) = self else { return picker.states.tally().clone() };
+        let mut tally = Tally::default();
+        seen.iter().for_each(|seen| tally.add(&picker.overlay.table.info(seen.slot).class, &seen.state));
+        tally
+    }
+
+    /// The best of them.
+    fn best(&self, picker: &Picker<'_, '_, '_>) -> Vec<usize> {
+        match self {
+            Scope::All => picker.best_few(LISTED),
+            Scope::These(seen) => seen.iter().map(|seen| seen.slot).take(LISTED).collect(),
+        }
+    }
+
+    fn room(&self, picker: &Picker<'_, '_, '_>, slot: usize) -> Room {
+        match self {
+            Scope::All => picker.overlay.room_in_the_end(slot),
+            Scope::These(seen) => match seen.binary_search_by_key(&slot, |seen| seen.slot) {
+                Ok(place) => seen[place].room,
+                Err(_) => Room::default(),
+            },
+        }
+    }
+}
+
+/// The explanation of the next placement of `picker`, over the nodes of `scope`.
+pub(crate) fn metric(picker: &Picker<'_, '_, '_>, scope: &Scope) -> AllocMetric {
     let table = picker.overlay.table;
     let mut metric = AllocMetric { node_pool: picker.job.node_pool.clone(), ..AllocMetric::default() };
     let (in_pool, available) = picker.surroundings();
     (metric.nodes_in_pool, metric.nodes_available) = (in_pool, available.clone());
-    let (tally, best) = match only {
-        Some(slot) => (of_one(picker, slot), vec![slot]),
-        None => (picker.states.tally().clone(), picker.best_few(LISTED)),
-    };
+    let (tally, best) = (scope.tally(picker), scope.best(picker));
     metric.nodes_filtered = tally.filtered;
     metric.nodes_exhausted = tally.exhausted;
     metric.nodes_evaluated = tally.filtered + tally.exhausted + tally.fits;
@@ -42,26 +90,19 @@ pub(crate) fn metric(picker: &Picker<'_, '_, '_>, only: Option<usize>) -> AllocM
     });
     metric.score_meta_data = Some(scores.collect::<Vec<_>>()).filter(|scores| !scores.is_empty());
     if metric.score_meta_data.is_none() {
-        metric.help = help(picker, only, &tally);
+        metric.help = help(picker, scope, &tally);
         metric.resources_exhausted = resources_exhausted(picker, &tally);
     }
     let some = |counts: Counts<String>| Some(counts).filter(|counts| !counts.is_empty());
     metric.dimension_exhausted = some(tally.dimensions.iter().map(|(short, count)| (short.key(), *count)).collect());
-    metric.constraint_filtered = some(reasons(picker, only, &tally));
+    metric.constraint_filtered = some(reasons(picker, scope, &tally));
     metric.class_filtered = some(tally.classes_filtered);
     metric.class_exhausted = some(tally.classes_exhausted);
     metric
 }
 
-/// The counts of a single node.
-fn of_one(picker: &Picker<'_, '_, '_>, slot: usize) -> Tally {
-    let mut tally = Tally::default();
-    tally.add(&picker.overlay.table.info(slot).class, picker.states.get(slot));
-    tally
-}
-
 /// Why nodes were rejected, in words, each once.
-fn reasons(picker: &Picker<'_, '_, '_>, only: Option<usize>, tally: &Tally) -> Counts<String> {
+fn reasons(picker: &Picker<'_, '_, '_>, scope: &Scope, tally: &Tally) -> Counts<String> {
     let mut reasons = Counts::new();
     let mut note = |reason: String, count: u64| *reasons.entry(reason).or_insert(0) += count;
     for (rejection, count) in &tally.rejections {
@@ -69,15 +110,23 @@ fn reasons(picker: &Picker<'_, '_, '_>, only: Option<usize>, tally: &Tally) -> C
             Rejection::DistinctProperty(position) => {
                 // Its words depend on the node.
                 let key = |slot| picker.distinct.key(*position, picker.overlay.table, slot, &picker.property_counts);
-                let states = picker.states.iter().enumerate();
-                let rejected = states.filter(|(_, state)| matches!(state, State::Rejected(this) if this == rejection));
-                let slots = rejected.map(|(slot, _)| slot).filter(|slot| only.is_none_or(|only| only == *slot));
-                slots.for_each(|slot| note(key(slot), 1));
+                rejected_by(picker, scope, rejection).for_each(|slot| note(key(slot), 1));
             }
             _ => note(reason(picker, rejection), *count),
         }
     }
     reasons
+}
+
+/// The nodes that a rejection keeps out.
+fn rejected_by<'s>(
+    picker: &'s Picker<'_, '_, '_>,
+    scope: &'s Scope,
+    rejection: &'s Rejection,
+) -> impl Iterator<Item = usize> {
+    let rejected =
+        scope.iter(picker).filter(move |(_, state)| matches!(state, State::Rejected(this) if this == rejection));
+    rejected.map(|(slot, _)| slot)
 }
 
 /// The words under which a rejection is counted.
@@ -115,18 +164,18 @@ fn resources_exhausted(picker: &Picker<'_, '_, '_>, tally: &Tally) -> Option<BTr
 }
 
 /// Sentences on what would have to change: what keeps the most promising nodes out comes first.
-fn help(picker: &Picker<'_, '_, '_>, only: Option<usize>, tally: &Tally) -> Vec<String> {
+fn help(picker: &Picker<'_, '_, '_>, scope: &Scope, tally: &Tally) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     if tally.filtered + tally.exhausted == 0 {
         sentences.push(nothing_to_look_at(picker));
         return sentences;
     }
     for (shortage, count) in &tally.dimensions {
-        sentences.push(shortage_help(picker, only, shortage, *count));
+        sentences.push(shortage_help(picker, scope, shortage, *count));
     }
     let mut rejections: Vec<(&Rejection, u64)> = tally.rejections.iter().map(|(r, count)| (r, *count)).collect();
     rejections.sort_by_key(|(_, count)| *count);
-    sentences.extend(rejections.into_iter().map(|(rejection, count)| rejection_help(picker, rejection, count)));
+    sentences.extend(rejections.into_iter().map(|(rejection, count)| rejection_help(picker, scope, rejection, count)));
     sentences.truncate(SENTENCES);
     sentences
 }
@@ -155,7 +204,7 @@ fn nothing_to_look_at(picker: &Picker<'_, '_, '_>) -> String {
     )
 }
 
-fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Shortage, count: u64) -> String {
+fn shortage_help(picker: &Picker<'_, '_, '_>, scope: &Scope, shortage: &Shortage, count: u64) -> String {
     let read: fn(Room) -> i64 = match shortage {
         Shortage::Cpu => |room| room.cpu,
         Shortage::Memory => |room| room.memory,
@@ -209,17 +258,15 @@ fn shortage_help(picker: &Picker<'_, '_, '_>, only: Option<usize>, shortage: &Sh
         _ => ("disk", "MB"),
     };
     let table = picker.overlay.table;
-    let short = picker.states.iter().enumerate().filter(|(slot, state)| {
-        matches!(state, State::Short(this) if this == shortage) && only.is_none_or(|only| only == *slot)
-    });
+    let short = scope.iter(picker).filter(|(_, state)| matches!(state, State::Short(this) if this == shortage));
     let closest = short.min_by_key(|(slot, _)| {
         let wanted = picker.ask.room(table.info(*slot).core_mhz);
-        read(wanted.minus(picker.overlay.room_in_the_end(*slot)))
+        read(wanted.minus(scope.room(picker, *slot)))
     });
     let Some((slot, _)) = closest else { return format!("Not enough {name}.") };
     let node = table.info(slot);
     let wanted = read(picker.ask.room(node.core_mhz));
-    let free = read(picker.overlay.room_in_the_end(slot)).max(0);
+    let free = read(scope.room(picker, slot)).max(0);
     let capacity = read(table.capacity(slot));
     let advice = if wanted > capacity {
         format!("even empty it has only {capacity} {unit}, so ask for less or add a bigger node")
@@ -239,11 +286,9 @@ fn nodes(count: u64) -> &'static str {
     if count == 1 { "node" } else { "nodes" }
 }
 
-fn rejection_help(picker: &Picker<'_, '_, '_>, rejection: &Rejection, count: u64) -> String {
+fn rejection_help(picker: &Picker<'_, '_, '_>, scope: &Scope, rejection: &Rejection, count: u64) -> String {
     let table = picker.overlay.table;
-    let rejected = picker.states.iter().enumerate();
-    let rejected = rejected.filter(|(_, state)| matches!(state, State::Rejected(this) if this == rejection));
-    let mut found = rejected.map(|(slot, _)| table.info(slot));
+    let mut found = rejected_by(picker, scope, rejection).map(|slot| table.info(slot));
     match rejection {
         Rejection::Driver => {
             let wanted = picker.rules.drivers.iter();

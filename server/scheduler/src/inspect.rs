@@ -5,7 +5,7 @@ use model::id::{AllocId, NodeId, Seed};
 use model::metric::AllocMetric;
 use model::node::NodeStatus;
 
-use crate::explain;
+use crate::explain::{self, Scope};
 use crate::overlay::Overlay;
 use crate::select::{Picker, State};
 use crate::table::{NodeInfo, NodeTable};
@@ -70,7 +70,7 @@ pub fn inspect(
         picker.release(alloc);
     }
     let node = node.and_then(|id| table.slot(id)).map(|slot| look(&picker, slot));
-    Inspection { metric: explain::metric(&picker, None), node }
+    Inspection { metric: explain::metric(&picker, &Scope::All), node }
 }
 
 fn look(picker: &Picker<'_, '_, '_>, slot: usize) -> NodeInspection {
@@ -92,7 +92,12 @@ fn look(picker: &Picker<'_, '_, '_>, slot: usize) -> NodeInspection {
             Verdict::Fits { rank: better + 1, of }
         }
     };
-    NodeInspection { id: node.id, name: node.name.clone(), verdict, metric: explain::metric(picker, Some(slot)) }
+    NodeInspection {
+        id: node.id,
+        name: node.name.clone(),
+        verdict,
+        metric: explain::metric(picker, &picker.scope(Some(slot))),
+    }
 }
 
 fn why_apart(picker: &Picker<'_, '_, '_>, node: &NodeInfo) -> String {

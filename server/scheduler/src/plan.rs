@@ -12,6 +12,7 @@ use model::scheduling::SchedulerConfiguration;
 use model::time::{GoDuration, Timestamp};
 
 use crate::exclusive::ExclusiveGrant;
+use crate::explain::{self, Scope};
 use crate::overlay::Overlay;
 use crate::reconcile::{self, Changes, Want, reschedule, why};
 use crate::select::{Pick, Picker, Request};
@@ -183,7 +184,11 @@ impl<'a> Draft<'a> {
             }
             self.delay(&changes.later, &FAILED);
             self.delay(&changes.unknown, &OUT_OF_REACH);
-            self.place_versions(job, group, changes.wants, self.seed.child(ordinal as u64));
+            let seed = self.seed.child(ordinal as u64);
+            if changes.nowhere {
+                self.fail_everywhere(job, group, seed);
+            }
+            self.place_versions(job, group, changes.wants, seed);
         }
     }
 
@@ -209,6 +214,13 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// No node may run a copy: says why of each, and waits for one that may.
+    fn fail_everywhere(&mut self, job: &CompiledJob, group: &CompiledGroup, seed: Seed) {
+        let picker = Picker::new(&mut self.overlay, &mut self.usage, self.view, job, group, seed);
+        let metric = explain::metric(&picker, &Scope::All);
+        self.fail(&group.name, metric);
+    }
+
     fn place_group(&mut self, job: &CompiledJob, group: &CompiledGroup, wants: Vec<Want<'a>>, seed: Seed) {
         let mut overlay = std::mem::replace(&mut self.overlay, Overlay::new(self.table));
         let mut usage = std::mem::take(&mut self.usage);
@@ -216,6 +228,7 @@ impl<'a> Draft<'a> {
         let mut explained = 0;
         let mut shared: Option<Arc<AllocMetric>> = None;
         let mut failures = 0;
+        let mut full = BTreeMap::new();
         for want in wants {
             // Once nothing fits, nothing will: only a swap frees room of its own.
             let alike = want.swaps.is_none() && want.only.is_none() && want.penalty.is_empty();
@@ -251,22 +264,33 @@ impl<'a> Draft<'a> {
                     self.plan.placements.push(alloc);
                 }
                 Err(metric) => {
+                    full.extend(want.only.map(|slot| (slot, picker.seen(slot))));
                     if let Some(previous) = swapped {
                         picker.restore(previous.id);
                     }
                     failures += 1;
-                    match self.failed.get(&group.name) {
-                        Some(_) => self.count_failure(&group.name),
-                        None => {
-                            self.failed.insert(group.name.clone(), *metric);
-                            *self.plan.eval.queued_allocations.entry(group.name.clone()).or_insert(0) += 1;
-                        }
-                    }
+                    self.fail(&group.name, *metric);
                 }
             }
         }
+        // Copies that are bound to a node each fail for reasons of their own.
+        if full.len() > 1
+            && let Some(failed) = self.failed.get_mut(&group.name)
+        {
+            let metric = explain::metric(&picker, &Scope::These(full.into_values().collect()));
+            *failed = AllocMetric { coalesced_failures: failed.coalesced_failures, ..metric };
+        }
         self.overlay = overlay;
         self.usage = usage;
+    }
+
+    /// One copy of the group found no place; the first explanation serves for all.
+    fn fail(&mut self, group: &str, metric: AllocMetric) {
+        if self.failed.contains_key(group) {
+            return self.count_failure(group);
+        }
+        self.failed.insert(group.to_owned(), metric);
+        *self.plan.eval.queued_allocations.entry(group.to_owned()).or_insert(0) += 1;
     }
 
     fn count_failure(&mut self, group: &str) {

@@ -8,7 +8,7 @@ use model::id::{AllocId, NodeId, Seed};
 use model::metric::AllocMetric;
 use model::scheduling::SchedulerConfiguration;
 
-use crate::explain;
+use crate::explain::{self, Scope, Seen};
 use crate::feasible::distinct::Distinct;
 use crate::feasible::{Rejection, Rules, exclusive_volumes};
 use crate::memo::{Admission, Admitted, Findings, Signature};
@@ -401,7 +401,7 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
         }
         let metrics = match best {
             Some(_) if request.terse => None,
-            _ => Some(explain::metric(self, request.only)),
+            _ => Some(explain::metric(self, &self.scope(request.only))),
         };
         let pick = best.and_then(|slot| {
             let victims = preempting.iter().find(|(place, ..)| *place == slot).map(|(_, victims, _)| victims.clone());
@@ -418,8 +418,18 @@ impl<'a, 'o, 't> Picker<'a, 'o, 't> {
                 self.changed(pick.slot, true);
                 Ok(pick)
             }
-            None => Err(Box::new(metrics.unwrap_or_else(|| explain::metric(self, request.only)))),
+            None => Err(Box::new(metrics.unwrap_or_else(|| explain::metric(self, &self.scope(request.only))))),
         }
+    }
+
+    /// All nodes, or one as it is now.
+    pub fn scope(&self, only: Option<usize>) -> Scope {
+        only.map_or(Scope::All, |slot| Scope::These(vec![self.seen(slot)]))
+    }
+
+    /// What is found on a node as the plan stands.
+    pub fn seen(&self, slot: usize) -> Seen {
+        Seen { slot, state: self.states.get(slot).clone(), room: self.overlay.room_in_the_end(slot) }
     }
 
     fn place(

@@ -39,7 +39,7 @@ pub(crate) fn reconcile<'a>(
     for alloc in of_group(view, job, &group.name) {
         by_place.entry((alloc.index().unwrap_or(0), alloc.node_id)).or_default().push(alloc);
     }
-    let mut kept = Vec::new();
+    let (mut kept, mut ended) = (Vec::new(), false);
     let mut served = vec![vec![false; table.len()]; group.count as usize];
     for ((index, node), allocs) in by_place {
         let slot = table.slot(node);
@@ -53,7 +53,7 @@ pub(crate) fn reconcile<'a>(
             let place = place.as_mut().filter(|_| alloc.name == name);
             let surplus = place.map_or(slot.is_some(), |place| std::mem::replace(*place, true));
             match slot {
-                _ if !alloc.is_live() => {}
+                _ if !alloc.is_live() => ended = true,
                 Some(slot) if !surplus => kept.push((slot, alloc)),
                 _ => {
                     changes.stop(alloc, why::NOT_NEEDED, false);
@@ -73,6 +73,7 @@ pub(crate) fn reconcile<'a>(
             }
         }
     }
+    changes.nowhere = group.count > 0 && kept.is_empty() && !ended && changes.wants.is_empty();
     changes
 }
 

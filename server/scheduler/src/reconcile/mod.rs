@@ -75,6 +75,8 @@ pub(crate) struct Changes<'a> {
     pub unknown: Vec<(Timestamp, &'a Allocation)>,
     /// Copies that were out of reach and go on as they are.
     pub resumed: Vec<&'a Allocation>,
+    /// No copy of it is anywhere, and no node may run one (system jobs).
+    pub nowhere: bool,
     pub counts: DesiredUpdates,
 }
 

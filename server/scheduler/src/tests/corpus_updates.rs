@@ -146,7 +146,7 @@ fn edits_are_answered_as_recorded() {
             let ours = if edited { answer(old, &new) } else { Err("the edit cannot be made".to_owned()) };
             let ours = ours.unwrap_or_else(|why| why);
             let wanted = match recorded {
-                "destructive" if detail.contains("not placeable") => "destructive not placeable".to_owned(),
+                "destructive" | "stop" if detail.contains("not placeable") => format!("{recorded} not placeable"),
                 other => other.to_owned(),
             };
             // A second copy has no place beside the first one's static port, which the recording does not tell.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::build::{World, job, node};
 use crate::Rollout;
+use crate::blocked::BlockedEvals;
 
 fn scores(plan: &model::evaluation::Plan) -> Vec<(u128, f64)> {
     let listed = plan.placements[0].metrics.as_ref().unwrap().score_meta_data.clone().unwrap();
@@ -309,4 +310,61 @@ fn volumes_per_copy_are_found_by_the_copys_index() {
     assert_eq!(places, [("job.g[0]", 2), ("job.g[1]", 1)]);
     let metric = &plan.eval.failed_tg_allocs["g"];
     assert_eq!(metric.constraint_filtered.as_ref().unwrap()["missing compatible host volumes"], 2);
+}
+
+fn system(edit: impl FnOnce(&mut Value)) -> model::job::Job {
+    job(1, 100, 100, |job| {
+        job["Type"] = json!("system");
+        edit(job);
+    })
+}
+
+#[test]
+fn a_system_job_that_no_node_may_run_waits_and_says_why() {
+    for kind in ["system", "sysbatch"] {
+        let mut world = World::with((1..=2).map(|number| node(number, 4000, 8192)));
+        let key = world.register(system(|job| {
+            job["Type"] = json!(kind);
+            job["Constraints"] = json!([{"LTarget": "${meta.disk}", "RTarget": "ssd", "Operand": "="}]);
+        }));
+        let plan = world.settle(&key);
+        let metric = &plan.eval.failed_tg_allocs["g"];
+        assert_eq!((metric.nodes_filtered, metric.nodes_evaluated), (2, 2));
+        assert_eq!(metric.constraint_filtered.as_ref().unwrap()["${meta.disk} = ssd"], 2);
+        assert!(metric.help[0].contains("`${meta.disk} = ssd`"), "{:?}", metric.help);
+        let blocked = plan.follow_ups.iter().find(|eval| Some(eval.id) == plan.eval.blocked_eval).unwrap().clone();
+        let mut waiting = BlockedEvals::new();
+        assert!(waiting.block(blocked, &world.current[&key], &world.table, false).woken.is_none());
+        world.put_node(node(3, 4000, 8192));
+        assert!(waiting.node_changed(&world.table, model::id::NodeId(3), 8).is_empty());
+        let mut fit = node(4, 4000, 8192);
+        fit.meta.insert("disk".to_owned(), "ssd".to_owned());
+        world.put_node(fit);
+        assert_eq!(waiting.node_changed(&world.table, model::id::NodeId(4), 9).len(), 1);
+        let plan = world.settle(&key);
+        assert_eq!((plan.placements.len(), plan.eval.failed_tg_allocs.len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_system_job_that_ran_wherever_it_may_waits_for_nothing() {
+    let mut world = World::with([node(1, 4000, 8192)]);
+    let key = world.register(system(|job| job["Type"] = json!("sysbatch")));
+    let id = world.settle(&key).placements[0].id;
+    world.set_client(id, ClientStatus::Complete);
+    assert!(world.plan(&key).eval.failed_tg_allocs.is_empty());
+}
+
+#[test]
+fn nodes_that_are_short_of_different_things_are_all_explained_to_a_system_job() {
+    let mut world = World::with([node(1, 400, 8192), node(2, 4000, 90), node(3, 4000, 8192), node(4, 450, 8192)]);
+    let key = world.register(system(|job| {
+        job["TaskGroups"][0]["Tasks"][0]["Resources"] = json!({"CPU": 500, "MemoryMB": 100});
+    }));
+    let plan = world.plan(&key);
+    let metric = &plan.eval.failed_tg_allocs["g"];
+    assert_eq!((metric.nodes_evaluated, metric.nodes_exhausted, metric.coalesced_failures), (3, 3, 2));
+    assert_eq!(metric.dimension_exhausted.clone().unwrap(), [("cpu".to_owned(), 2), ("memory".to_owned(), 1)].into());
+    assert!(metric.help[0].contains("n4 is closest") && metric.help[1].contains("n2 is closest"), "{:?}", metric.help);
+    assert_eq!(plan.eval.queued_allocations["g"], 3);
 }
