@@ -80,14 +80,15 @@ fn look(picker: &Picker<'_, '_, '_>, slot: usize) -> NodeInspection {
         State::Rejected(_) => Verdict::Filtered,
         State::Short(_) => Verdict::Exhausted,
         State::Fit(own) => {
-            let fits = picker.states.iter().filter_map(|state| match state {
-                State::Fit(parts) => Some(parts.norm()),
+            let own = picker.with_spread(slot, own).norm();
+            let fits = picker.states.iter().enumerate().filter_map(|(slot, state)| match state {
+                State::Fit(parts) => Some(picker.with_spread(slot, parts).norm()),
                 _ => None,
             });
             let (mut better, mut of) = (0, 0);
             for norm in fits {
                 of += 1;
-                better += usize::from(norm > own.norm());
+                better += usize::from(norm > own);
             }
             Verdict::Fits { rank: better + 1, of }
         }

@@ -15,6 +15,7 @@ use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::inspect::{Inspection, inspect};
 use crate::{JobView, Neighbour, NodeTable, Rollout, schedule};
 
 /// A ready node in `dc1` with the driver `mock_driver`.
@@ -111,6 +112,22 @@ impl World {
         let anew = schedule(&fresh, &view, &eval, self.now, seed, self.evals);
         assert_eq!(plan, anew, "what the table remembers of earlier plans does not matter");
         plan
+    }
+
+    /// What one more copy of the first group would find, and what one node says to it.
+    pub fn inspect(&self, key: &JobKey, node: u128) -> Inspection {
+        let documents = |version: u64| self.versions.get(&(key.clone(), version)).cloned();
+        let job = &self.current[key];
+        let view = JobView {
+            job: Some(job),
+            key,
+            allocs: self.allocs.values().filter(|alloc| alloc.job == *key).collect(),
+            documents: &documents,
+            config: &self.config,
+            neighbours: &|node| self.neighbours(node),
+            rollout: self.rollouts.get(key),
+        };
+        inspect(&self.table, &view, job, &job.groups[0], None, Some(NodeId(node)))
     }
 
     fn neighbours(&self, node: NodeId) -> Vec<Neighbour> {

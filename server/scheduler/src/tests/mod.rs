@@ -5,6 +5,7 @@ mod build;
 mod corpus_constraints;
 mod corpus_scores;
 mod corpus_updates;
+mod explain;
 mod lifecycle;
 mod oracle;
 mod regressions;

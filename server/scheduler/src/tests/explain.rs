@@ -1,0 +1,43 @@
+//! What is said of decisions.
+
+use serde_json::json;
+
+use super::build::{World, job, node};
+use crate::inspect::Verdict;
+
+fn with_meta(number: u128, cpu: i64, key: &str, value: &str) -> model::node::Node {
+    let mut node = node(number, cpu, 8192);
+    node.meta.insert(key.to_owned(), value.to_owned());
+    node
+}
+
+#[test]
+fn what_is_said_of_one_node_is_true_of_that_node() {
+    let mut world = World::with([with_meta(1, 4000, "disk", "hdd"), with_meta(2, 4000, "disk", "tape")]);
+    let key = world.register(job(1, 100, 100, |job| {
+        job["Constraints"] = json!([{"LTarget": "${meta.disk}", "RTarget": "ssd", "Operand": "="}]);
+    }));
+    for (number, value, other) in [(1, "hdd", "tape"), (2, "tape", "hdd")] {
+        let node = world.inspect(&key, number).node.unwrap();
+        assert_eq!(node.verdict, Verdict::Filtered);
+        let [help] = &node.metric.help[..] else { panic!("{:?}", node.metric.help) };
+        assert!(help.contains(value) && !help.contains(other) && help.contains("on 1 node"), "{help}");
+    }
+}
+
+#[test]
+fn the_place_of_a_node_is_that_among_the_best() {
+    let rack = |number: u128, rack: &str| with_meta(number, 4000 * number as i64, "rack", rack);
+    let mut world = World::with([rack(1, "a"), rack(2, "a"), rack(3, "b")]);
+    let key = world.register(job(1, 100, 100, |job| {
+        job["Spreads"] = json!([{"Attribute": "${meta.rack}", "Weight": 100}]);
+    }));
+    world.settle(&key);
+    assert_eq!({ world.running(&key)[0].node_id.0 }, 1, "the smallest node is the best one for the first copy");
+    for (number, rank) in [(3, 1), (2, 2), (1, 3)] {
+        let found = world.inspect(&key, number);
+        let listed = found.metric.score_meta_data.unwrap();
+        assert_eq!({ listed[rank - 1].node_id.0 }, number, "{listed:?}");
+        assert_eq!(found.node.unwrap().verdict, Verdict::Fits { rank, of: 3 });
+    }
+}
