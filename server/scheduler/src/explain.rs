@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::id::EvalId;
 use model::metric::{AllocMetric, NodeScoreMeta};
 use model::node::NodeStatus;
 use serde_json::json;
@@ -99,6 +100,21 @@ pub(crate) fn metric(picker: &Picker<'_, '_, '_>, scope: &Scope) -> AllocMetric 
     metric.class_filtered = some(tally.classes_filtered);
     metric.class_exhausted = some(tally.classes_exhausted);
     metric
+}
+
+/// The explanation of a copy for those that `eval` placed after it: each of its own would take more room than they do.
+pub(crate) fn lent(metric: &AllocMetric, eval: EvalId) -> AllocMetric {
+    let note = format!(
+        "Counts and scores are those of an earlier copy of the same placement: run `drover replay {}` to make the \
+         decision of this one again.",
+        eval.short()
+    );
+    AllocMetric { help: vec![note], ..metric.clone() }
+}
+
+/// Whether the explanation of a copy that was placed is that of another one.
+pub(crate) fn is_lent(metric: &AllocMetric) -> bool {
+    !metric.help.is_empty()
 }
 
 /// Why nodes were rejected, in words, each once.

@@ -21,7 +21,7 @@ use crate::table::{NodeInfo, NodeTable};
 use crate::usage::Usage;
 use crate::view::JobView;
 
-/// Copies of a group whose decision is explained one by one; further ones share the last explanation.
+/// Copies of a group whose decision is explained one by one; further ones share the last explanation, which says so.
 const EXPLAINED: u64 = 10;
 
 /// Failed copies that fall due within this span are replaced together.
@@ -226,6 +226,7 @@ impl<'a> Draft<'a> {
         let mut usage = std::mem::take(&mut self.usage);
         let mut picker = Picker::new(&mut overlay, &mut usage, self.view, job, group, seed);
         let mut explained = 0;
+        let mut last: Option<Arc<AllocMetric>> = None;
         let mut shared: Option<Arc<AllocMetric>> = None;
         let mut failures = 0;
         let mut full = BTreeMap::new();
@@ -253,12 +254,22 @@ impl<'a> Draft<'a> {
             match picker.pick(&request) {
                 Ok(pick) => {
                     explained += 1;
-                    shared = pick.metrics.clone().or(shared);
+                    let metrics = match &pick.metrics {
+                        Some(own) => {
+                            (last, shared) = (Some(own.clone()), None);
+                            last.clone()
+                        }
+                        None => {
+                            let lent = || last.as_deref().map(|last| explain::lent(last, self.plan.eval.id));
+                            shared = shared.or_else(|| lent().map(Arc::new));
+                            shared.clone()
+                        }
+                    };
                     if let (Some(previous), Some(why)) = (want.previous, want.swaps) {
                         self.stop(previous.id, why, None);
                     }
                     self.count_preemptions(&group.name, pick.victims.len());
-                    let alloc = self.allocation(job, group, &want, pick, shared.clone());
+                    let alloc = self.allocation(job, group, &want, pick, metrics);
                     let preempted = alloc.preempted.iter().map(|victim| Preemption { victim: *victim, by: alloc.id });
                     self.plan.preemptions.extend(preempted);
                     self.plan.placements.push(alloc);

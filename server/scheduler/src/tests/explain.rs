@@ -41,3 +41,16 @@ fn the_place_of_a_node_is_that_among_the_best() {
         assert_eq!(found.node.unwrap().verdict, Verdict::Fits { rank, of: 3 });
     }
 }
+
+#[test]
+fn a_copy_that_carries_the_explanation_of_another_one_says_so() {
+    let mut world = World::with((1..=3).map(|number| node(number, 40_000, 80_000)));
+    let key = world.register(job(40, 100, 100, |_| {}));
+    let plan = world.plan(&key);
+    let metric = |place: usize| plan.placements[place].metrics.as_ref().unwrap();
+    assert!((0..10).all(|place| metric(place).help.is_empty()));
+    assert_eq!(metric(39).score_meta_data, metric(9).score_meta_data);
+    let command = format!("`drover replay {}`", plan.eval.id.short());
+    assert!(metric(39).help[0].contains(&command), "{:?}", metric(39).help);
+    assert!((10..40).all(|place| std::sync::Arc::ptr_eq(metric(place), metric(39))), "one for all of them");
+}
