@@ -221,80 +221,126 @@ fn nothing_to_look_at(picker: &Picker<'_, '_, '_>) -> String {
 }
 
 fn shortage_help(picker: &Picker<'_, '_, '_>, scope: &Scope, shortage: &Shortage, count: u64) -> String {
-    let read: fn(Room) -> i64 = match shortage {
-        Shortage::Cpu => |room| room.cpu,
-        Shortage::Memory => |room| room.memory,
-        Shortage::Disk => |room| room.disk,
+    match shortage {
+        Shortage::Cpu | Shortage::Memory | Shortage::Disk => room_help(picker, scope, shortage, count),
         Shortage::Port { label, port } => {
-            return format!(
+            format!(
                 "Static port {port} ({label}) is taken on {count} {}: choose another one, or let drover choose by \
                  leaving out `static`.",
                 nodes(count)
-            );
+            )
         }
         Shortage::Cores => {
-            return format!(
+            format!(
                 "Too few cores are free on {count} {}: a copy wants {} of its own. Ask for fewer `cores`, for `cpu` \
                  instead, or add a node.",
                 nodes(count),
                 picker.ask.cores
-            );
+            )
         }
         Shortage::Devices => {
             let names: Vec<&str> = picker.rules.devices.iter().map(|ask| ask.name()).collect();
-            return format!(
+            format!(
                 "Devices {names:?} are in use, or too few of one kind, on {count} {}: ask for a lower `count`, free \
                  some, or add a node.",
                 nodes(count)
-            );
+            )
         }
         Shortage::Volume(name) => {
-            return format!(
+            format!(
                 "Another allocation has host volume {name:?} to itself on {count} {}: use another access_mode or \
                  volume.",
                 nodes(count)
-            );
+            )
         }
         Shortage::MaxAllocs => {
-            return format!(
+            format!(
                 "{count} {} run as many allocations as they may: raise the bound on the node or add a node.",
                 nodes(count)
-            );
+            )
         }
         Shortage::DynamicPorts => {
-            return format!(
-                "{count} {} have no free dynamic port left: widen the node's dynamic port range.",
-                nodes(count)
-            );
+            format!("{count} {} have no free dynamic port left: widen the node's dynamic port range.", nodes(count))
         }
+    }
+}
+
+/// What one dimension of the room lacks on a node.
+struct Gap {
+    name: &'static str,
+    unit: &'static str,
+    wanted: i64,
+    free: i64,
+    capacity: i64,
+}
+
+impl Gap {
+    fn left(&self) -> i64 {
+        self.free.max(0)
+    }
+}
+
+/// The dimensions of which the node has less than a copy wants.
+fn gaps(wanted: Room, free: Room, capacity: Room) -> Vec<Gap> {
+    let gap = |name, unit, read: fn(Room) -> i64| Gap {
+        name,
+        unit,
+        wanted: read(wanted),
+        free: read(free),
+        capacity: read(capacity),
     };
-    let (name, unit) = match shortage {
-        Shortage::Cpu => ("CPU", "MHz"),
-        Shortage::Memory => ("memory", "MB"),
-        _ => ("disk", "MB"),
-    };
+    let all = [
+        gap("CPU", "MHz", |room| room.cpu),
+        gap("memory", "MB", |room| room.memory),
+        gap("disk", "MB", |room| room.disk),
+    ];
+    all.into_iter().filter(|gap| gap.free < gap.wanted).collect()
+}
+
+/// How far a node is from having room, the nearest first: one change is less than several, then what share is missing.
+fn distance(wanted: Room, free: Room) -> (bool, i64, i64) {
+    let dimensions = [(wanted.cpu, free.cpu), (wanted.memory, free.memory), (wanted.disk, free.disk)];
+    let mut found = (0, 0i64, 0i64);
+    for (wanted, free) in dimensions.into_iter().filter(|(wanted, free)| free < wanted) {
+        let short = wanted.saturating_sub(free);
+        let millionths = short.saturating_mul(1_000_000) / wanted.max(1);
+        found = (found.0 + 1, found.1.saturating_add(millionths), found.2.saturating_add(short));
+    }
+    (found.0 > 1, found.1, found.2)
+}
+
+/// The closest of the nodes that lack nothing else, or else of those that lack more.
+fn room_help(picker: &Picker<'_, '_, '_>, scope: &Scope, shortage: &Shortage, count: u64) -> String {
     let table = picker.overlay.table;
     let short = scope.iter(picker).filter(|(_, state)| matches!(state, State::Short(this) if this == shortage));
-    let closest = short.min_by_key(|(slot, _)| {
-        let wanted = picker.ask.room(table.info(*slot).core_mhz);
-        read(wanted.minus(scope.room(picker, *slot)))
+    let sizes = |slot| (picker.ask.room(table.info(slot).core_mhz), scope.room(picker, slot));
+    let closest = short.map(|(slot, _)| slot).min_by_key(|slot| {
+        let (wanted, free) = sizes(*slot);
+        distance(wanted, free)
     });
-    let Some((slot, _)) = closest else { return format!("Not enough {name}.") };
-    let node = table.info(slot);
-    let wanted = read(picker.ask.room(node.core_mhz));
-    let free = read(scope.room(picker, slot)).max(0);
-    let capacity = read(table.capacity(slot));
-    let advice = if wanted > capacity {
-        format!("even empty it has only {capacity} {unit}, so ask for less or add a bigger node")
+    let Some(slot) = closest else { return format!("Not enough {}: add a node.", shortage.key()) };
+    let (wanted, free) = sizes(slot);
+    let gaps = gaps(wanted, free, table.capacity(slot));
+    let listed = |amount: fn(&Gap) -> i64| {
+        let amounts = gaps.iter().map(|gap| format!("{} {}", amount(gap), gap.unit));
+        amounts.collect::<Vec<_>>().join(" and ")
+    };
+    let free = listed(Gap::left);
+    let advice = if gaps.iter().any(|gap| gap.wanted > gap.capacity) {
+        let capacity = listed(|gap| gap.capacity);
+        format!("even empty it has only {capacity}, so ask for less or add a bigger node")
+    } else if gaps.iter().any(|gap| gap.left() < 1) {
+        "free some or add a node".to_owned()
     } else {
-        format!("ask for at most {free} {unit}, free some, or add a node")
+        format!("ask for at most {free}, free some, or add a node")
     };
     format!(
-        "Not enough {name} on {count} {}: a copy needs {wanted} {unit}; {} is closest with {free} {unit} \
-         free, {} {unit} short: {advice}.",
+        "Not enough {} on {count} {}: a copy needs {}; {} is closest with {free} free, {} short: {advice}.",
+        gaps.iter().map(|gap| gap.name).collect::<Vec<_>>().join(" and "),
         nodes(count),
-        node.name,
-        wanted - free
+        listed(|gap| gap.wanted),
+        table.info(slot).name,
+        listed(|gap| gap.wanted - gap.left()),
     )
 }
 

@@ -54,3 +54,37 @@ fn a_copy_that_carries_the_explanation_of_another_one_says_so() {
     assert!(metric(39).help[0].contains(&command), "{:?}", metric(39).help);
     assert!((10..40).all(|place| std::sync::Arc::ptr_eq(metric(place), metric(39))), "one for all of them");
 }
+
+fn help_of(nodes: impl IntoIterator<Item = model::node::Node>, cpu: i64, memory: i64) -> String {
+    let mut world = World::with(nodes);
+    let key = world.register(job(1, cpu, memory, |_| {}));
+    world.plan(&key).eval.failed_tg_allocs["g"].help[0].clone()
+}
+
+#[test]
+fn the_closest_node_is_one_that_the_advice_is_enough_for() {
+    let reserved = |number: u128, cpu: i64, memory: i64| {
+        let mut node = node(number, 1000, 1000);
+        node.reserved_resources.cpu.cpu_shares = 1000 - cpu;
+        node.reserved_resources.memory.memory_mb = 1000 - memory;
+        node
+    };
+    let help = help_of([reserved(1, 400, 50), reserved(2, 300, 1000)], 500, 100);
+    assert!(
+        help.starts_with("Not enough CPU on 2 nodes: ") && help.contains("n2 is closest with 300 MHz free"),
+        "{help}"
+    );
+    let help = help_of([reserved(1, 400, 50), reserved(2, 300, 50)], 500, 100);
+    assert!(help.starts_with("Not enough CPU and memory on 2 nodes: a copy needs 500 MHz and 100 MB; n1 "), "{help}");
+    assert!(help.contains("400 MHz and 50 MB free, 100 MHz and 50 MB short: "), "{help}");
+}
+
+#[test]
+fn of_a_full_node_nobody_is_told_to_ask_for_nothing() {
+    let mut world = World::with([node(1, 1000, 1000)]);
+    let first = world.register(job(1, 100, 1000, |job| job["ID"] = json!("first")));
+    world.settle(&first);
+    let key = world.register(job(1, 100, 100, |_| {}));
+    let help = world.plan(&key).eval.failed_tg_allocs["g"].help[0].clone();
+    assert!(help.ends_with("n1 is closest with 0 MB free, 100 MB short: free some or add a node."), "{help}");
+}
