@@ -208,7 +208,10 @@ fn nothing_to_look_at(picker: &Picker<'_, '_, '_>) -> String {
     }
     let in_pool = infos.iter().filter(|node| node.schedulable && picker.rules.is_in_pool(node)).count();
     if in_pool == 0 {
-        return format!("No ready node is in node pool {:?}.", picker.job.node_pool);
+        return format!(
+            "No ready node is in node pool {:?}: change `node_pool` of the job, or add a node to the pool.",
+            picker.job.node_pool
+        );
     }
     let mut known: Vec<&str> = infos.iter().filter(|node| node.schedulable).map(|n| n.datacenter.as_str()).collect();
     known.sort_unstable();
@@ -362,11 +365,17 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, scope: &Scope, rejection: &Reject
                 });
                 missing.collect::<Vec<_>>().join(", ")
             });
-            format!("A driver is missing on {count} {}: {}.", nodes(count), states.unwrap_or_default())
+            format!(
+                "A driver is missing on {count} {} ({}): install it there, name another one, or add a node that has it.",
+                nodes(count),
+                states.unwrap_or_default()
+            )
         }
         Rejection::Constraint(position) => {
             let rule = &picker.rules.rules[*position];
-            let Some(check) = &rule.check else { return format!("A constraint cannot be read: {}.", rule.text) };
+            let Some(check) = &rule.check else {
+                return format!("A constraint cannot be read ({}): correct it.", rule.text);
+            };
             let mut values: Vec<String> = found
                 .take(1000)
                 .map(|node| check.left().resolve(node).map_or_else(|| "unset".to_owned(), |value| format!("{value:?}")))
@@ -375,7 +384,8 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, scope: &Scope, rejection: &Reject
             values.dedup();
             values.truncate(LISTED);
             format!(
-                "Constraint `{}` does not hold on {count} {}: the value there is {}.",
+                "Constraint `{}` does not hold on {count} {}, where the value is {}: change or remove the constraint, or \
+                 add a node where it holds.",
                 rule.text,
                 nodes(count),
                 values.join(", ")
@@ -383,13 +393,26 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, scope: &Scope, rejection: &Reject
         }
         Rejection::Device => {
             let names: Vec<&str> = picker.rules.devices.iter().map(|ask| ask.name()).collect();
-            format!("Healthy devices that match {names:?} are too few on {count} {}.", nodes(count))
+            format!(
+                "Healthy devices that match {names:?} are too few on {count} {}: ask for fewer, or add a node that has \
+                 them.",
+                nodes(count)
+            )
         }
         Rejection::Signal(position) => {
-            format!("Signal {:?} is not known on {count} {}.", picker.rules.signals[*position], nodes(count))
+            format!(
+                "Signal {:?} is not known on {count} {}: name another one, or add a node that knows it.",
+                picker.rules.signals[*position],
+                nodes(count)
+            )
         }
         Rejection::Network => {
-            format!("Network {:?} is missing on {count} {}.", picker.group.network_mode, nodes(count))
+            format!(
+                "Network {:?} is missing on {count} {}: configure it there, change `mode` of the network, or add a node \
+                 that has it.",
+                picker.group.network_mode,
+                nodes(count)
+            )
         }
         Rejection::HostNetwork(position) => {
             let port = &picker.group.ports[*position];
@@ -415,11 +438,22 @@ fn rejection_help(picker: &Picker<'_, '_, '_>, scope: &Scope, rejection: &Reject
                 nodes(count)
             )
         }
-        Rejection::DistinctProperty(_) => {
-            format!(
-                "The value of `distinct_property` is used up, or the property missing, on {count} {}.",
-                nodes(count)
-            )
+        Rejection::DistinctProperty(position) => {
+            let missing = rejected_by(picker, scope, rejection)
+                .filter(|slot| picker.distinct.is_missing(*position, table, *slot))
+                .count() as u64;
+            match count - missing.min(count) {
+                0 => format!(
+                    "The property of `distinct_property` is missing on {count} {}: set it there, or remove the \
+                     constraint.",
+                    nodes(count)
+                ),
+                used_up => format!(
+                    "The value of `distinct_property` is used up on {used_up} {}: allow more copies of each value, \
+                     lower `count`, or add a node with another value.",
+                    nodes(used_up)
+                ),
+            }
         }
     }
 }

@@ -99,6 +99,12 @@ impl Distinct {
         Ok(())
     }
 
+    /// Whether the node lacks the property.
+    pub fn is_missing(&self, position: usize, table: &NodeTable, slot: usize) -> bool {
+        let property = self.properties.get(position);
+        property.is_some_and(|property| property.target.resolve(table.info(slot)).is_none())
+    }
+
     /// The key under which a full property is counted.
     pub fn key(&self, position: usize, table: &NodeTable, slot: usize, counts: &[BTreeMap<String, u64>]) -> String {
         let Some(property) = self.properties.get(position) else { return "distinct_property".to_owned() };

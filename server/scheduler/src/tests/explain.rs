@@ -88,3 +88,29 @@ fn of_a_full_node_nobody_is_told_to_ask_for_nothing() {
     let help = world.plan(&key).eval.failed_tg_allocs["g"].help[0].clone();
     assert!(help.ends_with("n1 is closest with 0 MB free, 100 MB short: free some or add a node."), "{help}");
 }
+
+#[test]
+fn what_is_missing_on_a_node_is_said_with_what_to_do() {
+    let help = |key: &str, value: serde_json::Value| {
+        let mut machine = with_meta(1, 4000, "disk", "hdd");
+        machine.attributes.insert("os.signals".to_owned(), "SIGTERM".to_owned());
+        let mut world = World::with([machine]);
+        let key = world.register(job(1, 100, 100, |job| job["TaskGroups"][0]["Tasks"][0][key] = value));
+        world.plan(&key).eval.failed_tg_allocs["g"].help.join("\n")
+    };
+    let constraint = json!([{"LTarget": "${meta.disk}", "RTarget": "ssd", "Operand": "="}]);
+    assert_eq!(
+        help("Driver", json!("podman")),
+        "A driver is missing on 1 node (n1 does not know podman): install it there, name another one, or add a node \
+         that has it."
+    );
+    assert_eq!(
+        help("Constraints", constraint),
+        "Constraint `${meta.disk} = ssd` does not hold on 1 node, where the value is \"hdd\": change or remove the \
+         constraint, or add a node where it holds."
+    );
+    assert_eq!(
+        help("KillSignal", json!("SIGUSR1")),
+        "Signal \"SIGUSR1\" is not known on 1 node: name another one, or add a node that knows it."
+    );
+}

@@ -1,8 +1,10 @@
 //! A user who does what the help says until the copy has a place.
 
+use model::node::{ClientHostVolume, Node};
 use proptest::test_runner::TestCaseError;
+use serde_json::json;
 
-use super::shape::{self, JobShape};
+use super::shape::{self, JobShape, VolumeUse};
 use crate::tests::build::World;
 
 /// Sentences that are followed at most.
@@ -44,24 +46,33 @@ fn obey(world: &mut World, shape: &mut JobShape, sentence: &str) -> Result<(), T
                 _ => (shape.memory, shape.before) = (shape.memory.min(most), shape.before.min(most)),
             }
         }
-    } else if has("Static port") {
-        (shape.fixed_port, shape.public) = (None, false);
-    } else if has("no free dynamic port") {
-        shape.dynamic_ports = 0;
-    } else if has("too few are free") || has("Too few cores") {
-        shape.cores = 0;
+    } else if has("leaving out `static`") {
+        (shape.fixed_port, shape.public, shape.dynamic_ports) = (None, false, shape.dynamic_ports + 1);
+    } else if has("widen the node's dynamic port range") {
+        change_nodes(world, |node| node.node_resources.max_dynamic_port += 10);
+    } else if has("Ask for fewer `cores`") {
+        shape.cores -= 1;
     } else if has("Devices") || has("Healthy devices") {
-        shape.gpus = 0;
-    } else if has("Host network") {
+        shape.gpus -= 1;
+    } else if has("leave out `host_network`") {
         shape.public = false;
-    } else if has("host volume") {
-        shape.volume = None;
-    } else if has("No ready node is in the datacenters") {
+    } else if has("use another access_mode") {
+        shape.volume = Some(VolumeUse::Write);
+    } else if has("name it in client { host_volume }") {
+        let volume: ClientHostVolume = serde_json::from_value(json!({"Name": "v", "Path": "/v"})).unwrap();
+        change_nodes(world, |node| drop(node.host_volumes.insert("v".to_owned(), volume.clone())));
+    } else if has("change `datacenters` of the job") {
         shape.only_first_datacenter = false;
-    } else if has("Constraint `${node.class}") {
+    } else if has("change or remove the constraint") {
         shape.class = None;
-    } else if has("distinct_property") {
-        shape.per_rack = None;
+    } else if has("`distinct_property` is missing") {
+        change_nodes(world, |node| {
+            node.meta.entry("rack".to_owned()).or_insert_with(|| "r0".to_owned());
+        });
+    } else if has("allow more copies of each value") {
+        shape.per_rack = shape.per_rack.map(|limit| limit + 1);
+    } else if has("raise the bound on the node") {
+        change_nodes(world, |node| node.node_max_allocs += 1);
     } else if has("add a node") || has("add nodes") {
         add_node(world, shape);
     } else {
@@ -72,6 +83,14 @@ fn obey(world: &mut World, shape: &mut JobShape, sentence: &str) -> Result<(), T
 
 fn between<'s>(sentence: &'s str, start: &str, end: &str) -> Option<&'s str> {
     sentence.split_once(start)?.1.split(end).next()
+}
+
+/// On every node: a sentence is of those that it counts, and what it asks for does no harm elsewhere.
+fn change_nodes(world: &mut World, change: impl Fn(&mut Node)) {
+    for mut node in world.nodes.values().cloned().collect::<Vec<_>>() {
+        change(&mut node);
+        world.put_node(node);
+    }
 }
 
 fn add_node(world: &mut World, shape: &JobShape) {
