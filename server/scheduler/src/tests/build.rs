@@ -13,6 +13,7 @@ use model::job::Job;
 use model::node::Node;
 use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
+use model::wire::Wire;
 use serde_json::{Value, json};
 
 use crate::inspect::{Inspection, inspect};
@@ -107,10 +108,13 @@ impl World {
             ..Evaluation::default()
         };
         let plan = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
-        assert_eq!(plan, schedule(&self.table, &view, &eval, self.now, seed, self.evals), "equal input, equal plan");
+        let once_more = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
+        assert_eq!(plan, once_more, "equal input, equal plan");
+        assert_eq!(plan.pack().unwrap(), once_more.pack().unwrap(), "to the last byte");
         let fresh = NodeTable::of(self.nodes.values(), self.allocs.values().map(|alloc| alloc.claim()));
         let anew = schedule(&fresh, &view, &eval, self.now, seed, self.evals);
         assert_eq!(plan, anew, "what the table remembers of earlier plans does not matter");
+        assert_eq!(plan.pack().unwrap(), anew.pack().unwrap(), "to the last byte");
         plan
     }
 

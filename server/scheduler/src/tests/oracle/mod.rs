@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::allocation::{Allocation, ClientStatus, DesiredStatus};
 use model::evaluation::Plan;
 use model::id::{JobKey, NodeId};
+use model::metric::AllocMetric;
 use model::node::{Eligibility, NodeStatus};
 use model::scheduling::Algorithm;
+use model::time::GoDuration;
 use proptest::prelude::*;
 
 use super::build::World;
@@ -26,6 +28,8 @@ enum Step {
     Remove(usize),
     Toggle(usize),
     Down(usize),
+    /// Time goes by: what waits to be tried again is due.
+    Wait,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3usize).prop_map(Step::Remove),
         1 => (0..6usize).prop_map(Step::Toggle),
         1 => (0..6usize).prop_map(Step::Down),
+        1 => Just(Step::Wait),
     ]
 }
 
@@ -67,12 +72,35 @@ fn the_best_is_chosen(look: &Look<'_>, first: &Allocation) -> Result<(), TestCas
 fn every_reason_is_true(look: &Look<'_>, plan: &Plan) -> Result<(), TestCaseError> {
     let Some(metric) = plan.eval.failed_tg_allocs.get("g") else { return Ok(()) };
     let nodes: Vec<_> = look.world.nodes.values().filter(|node| look.concerns(node)).collect();
-    let reasons: Vec<BTreeSet<String>> = nodes.iter().map(|node| look.reasons(node)).collect();
-    for (node, reasons) in nodes.iter().zip(&reasons) {
-        prop_assert!(!reasons.is_empty(), "a copy fits on {} but was not placed", node.name);
+    for node in &nodes {
+        prop_assert!(!look.reasons(node).is_empty(), "a copy fits on {} but was not placed", node.name);
     }
-    prop_assert_eq!(metric.nodes_filtered + metric.nodes_exhausted, nodes.len() as u64);
     prop_assert_eq!(metric.nodes_evaluated, nodes.len() as u64);
+    every_count_is_true(look, metric)
+}
+
+/// A copy is on every node on which one fits; without any, and where room is missing, there are true reasons.
+fn every_fit_node_has_its_copy(look: &Look<'_>, plan: &Plan) -> Result<(), TestCaseError> {
+    let nodes: Vec<_> = look.world.nodes.values().filter(|node| look.concerns(node)).collect();
+    let has_copy = |node: &model::node::Node| {
+        let stays = look.staying(node).iter().any(|alloc| *alloc.job.id == *look.job);
+        stays || plan.placements.iter().any(|alloc| alloc.node_id == node.id)
+    };
+    for node in nodes.iter().filter(|node| !has_copy(node)) {
+        prop_assert!(!look.reasons(node).is_empty(), "{} could have a copy but has none", node.name);
+    }
+    let Some(metric) = plan.eval.failed_tg_allocs.get("g") else {
+        prop_assert!(look.world.nodes.values().any(has_copy), "no copy is anywhere, and nothing is said of it");
+        return Ok(());
+    };
+    prop_assert!(metric.nodes_evaluated <= nodes.len() as u64);
+    every_count_is_true(look, metric)
+}
+
+fn every_count_is_true(look: &Look<'_>, metric: &AllocMetric) -> Result<(), TestCaseError> {
+    let nodes = look.world.nodes.values().filter(|node| look.concerns(node));
+    let reasons: Vec<BTreeSet<String>> = nodes.map(|node| look.reasons(node)).collect();
+    prop_assert_eq!(metric.nodes_filtered + metric.nodes_exhausted, metric.nodes_evaluated);
     let counted = metric.constraint_filtered.iter().chain(&metric.dimension_exhausted).flatten();
     for (reason, count) in counted {
         let true_of = reasons.iter().filter(|reasons| reasons.contains(reason)).count() as u64;
@@ -104,18 +132,24 @@ fn check(world: &mut World, key: &JobKey, shape: &JobShape, plan: &Plan) -> Resu
     }
     let new: Vec<&Allocation> = plan.placements.iter().collect();
     preemption_is_the_last_resort(&look, plan, &new)?;
-    if shape.system || !plan.preemptions.is_empty() {
+    if !plan.preemptions.is_empty() {
         return Ok(());
     }
-    // While one copy replaces another, the other does not count; that is not looked at here.
-    if new.is_empty() && plan.eval.annotations["g"].destructive_update == 0 {
-        return every_reason_is_true(&look, plan);
+    if shape.system {
+        return every_fit_node_has_its_copy(&look, plan);
     }
+    let is_new = |copy: &&Allocation| copy.previous_allocation.is_none();
+    // While one copy replaces another, the other does not count; that is not looked at here.
+    let all_are_new = new.iter().all(is_new) && plan.eval.annotations["g"].destructive_update == 0;
     // Each further copy is placed as if the ones before it ran.
-    for copy in new.into_iter().take_while(|copy| copy.previous_allocation.is_none()) {
+    for copy in new.into_iter().take_while(is_new) {
         let look = Look { world, shape, job: key.id.to_string(), stopped: stopped.clone() };
         the_best_is_chosen(&look, copy)?;
         world.put_alloc(copy.clone());
+    }
+    if all_are_new {
+        let look = Look { world, shape, job: key.id.to_string(), stopped };
+        every_reason_is_true(&look, plan)?;
     }
     Ok(())
 }
@@ -170,8 +204,10 @@ fn register(world: &mut World, name: usize, shape: &JobShape) -> Result<(), Test
     the_state_agrees(world, &plan)?;
     check(world, &key, shape, &plan)?;
     world.apply(&plan);
-    // Preemption may leave room for another copy of the job: what was taken is seldom an exact fit.
-    if plan.eval.failed_tg_allocs.is_empty() {
+    // Preemption may leave room for another copy of the job: what was taken is seldom an exact fit. A copy that replaced
+    // a larger one leaves room for those that found none before it.
+    let leaves_room = !plan.eval.failed_tg_allocs.is_empty() && plan.eval.annotations["g"].destructive_update > 0;
+    if plan.preemptions.is_empty() && !leaves_room {
         let again = world.plan(&key);
         let changes = again.placements.len() + again.stops.len() + again.in_place.len() + again.preemptions.len();
         prop_assert_eq!(changes, 0, "planning twice changes something");
@@ -205,13 +241,24 @@ fn play(world: &mut World, step: &Step) -> Result<(), TestCaseError> {
                 let up = node.status == NodeStatus::Ready;
                 node.status = if up { NodeStatus::Down } else { NodeStatus::Ready };
             });
-            let keys: Vec<JobKey> = world.current.keys().cloned().collect();
-            for key in &keys {
-                let plan = world.plan(key);
-                the_state_agrees(world, &plan)?;
-                world.apply(&plan);
-            }
+            plan_all(world)?;
         }
+        Step::Wait => {
+            // Planned once, what has failed has a time at which it is due; an hour is more than any policy waits.
+            plan_all(world)?;
+            world.now = world.now.after(GoDuration::from_secs(3600));
+            plan_all(world)?;
+        }
+    }
+    Ok(())
+}
+
+fn plan_all(world: &mut World) -> Result<(), TestCaseError> {
+    let keys: Vec<JobKey> = world.current.keys().cloned().collect();
+    for key in &keys {
+        let plan = world.plan(key);
+        the_state_agrees(world, &plan)?;
+        world.apply(&plan);
     }
     Ok(())
 }
