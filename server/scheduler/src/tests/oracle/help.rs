@@ -36,7 +36,10 @@ fn obey(world: &mut World, shape: &mut JobShape, sentence: &str) -> Result<(), T
     if let Some(names) = between(sentence, "Not enough ", " on ") {
         let amounts =
             ["ask for at most ", "even empty it has only "].into_iter().find_map(|text| between(sentence, text, ", "));
-        let Some(amounts) = amounts else { return Ok(add_node(world, shape)) };
+        let Some(amounts) = amounts else {
+            add_node(world, shape);
+            return Ok(());
+        };
         for (name, amount) in names.split(" and ").zip(amounts.split(" and ")) {
             let most: i64 = amount.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
             match name {
