@@ -14,6 +14,9 @@ use tokio::sync::oneshot;
 use super::database::{self, COMMITTED, DatabaseError, PURGED, SNAPSHOT, SnapshotRecord, VOTE};
 use super::types::{Entry, LogId, TypeConfig, Vote};
 
+/// What the thread is given before others, on the system's scale down to -20: all who write wait for it, and it does little
+/// but wait for the disk.
+const PRECEDENCE: i32 = -10;
 /// The most requests in one transaction.
 const MAX_REQUESTS: usize = 256;
 /// Entries that are removed at once, so that nobody waits long for it.
@@ -110,6 +113,8 @@ struct Thread {
 
 impl Thread {
     fn run(mut self, requests: &Receiver<Request>) {
+        // Whoever may not do so waits a little longer.
+        let _ = rustix::process::nice(PRECEDENCE);
         loop {
             let first = match self.purge_to {
                 // There is always something better to do than to tidy up.

@@ -1,6 +1,7 @@
 //! Clusters, jobs and a little state for the tests.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -229,7 +230,8 @@ fn is_required() -> bool {
 
 /// Prints how many were compared and fails when something differs, or when nothing was compared though it must be.
 pub fn verdict(what: &str, compared: usize, differences: &[String]) {
-    println!("{what}: {compared} compared, {} differ", differences.len());
+    // The test harness keeps what is printed to itself when a test passes; this is to be seen in any case.
+    let _ = writeln!(std::io::stderr(), "{what}: {compared} compared, {} differ", differences.len());
     differences.iter().take(400).for_each(|difference| println!("  {difference}"));
     assert!(differences.is_empty(), "{} of {compared} {what} differ", differences.len());
     assert!(compared > 0 || !is_required(), "no {what} were compared");

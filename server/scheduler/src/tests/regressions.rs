@@ -1,4 +1,8 @@
 //! Mistakes that other planners are known for, one test each.
+//!
+//! Two are kept, because the recorded scores demand it: affinities of both signs share one sum of weights, which narrows
+//! what each can do, and copies of every version count against a node. What a spread costs on many nodes is measured by
+//! `drover-bench spread`, and that a flapping node makes one evaluation is tested where evaluations are made, in the state.
 
 use model::allocation::{Allocation, ClientStatus, Health};
 use model::id::{AllocId, JobKey};
@@ -367,4 +371,45 @@ fn nodes_that_are_short_of_different_things_are_all_explained_to_a_system_job() 
     assert_eq!(metric.dimension_exhausted.clone().unwrap(), [("cpu".to_owned(), 2), ("memory".to_owned(), 1)].into());
     assert!(metric.help[0].contains("n4 is closest") && metric.help[1].contains("n2 is closest"), "{:?}", metric.help);
     assert_eq!(plan.eval.queued_allocations["g"], 3);
+}
+
+#[test]
+fn a_better_spread_moves_nobody_and_later_copies_make_good_for_it() {
+    let racked = |number: u128, rack: &str| {
+        let mut node = node(number, 4000, 8192);
+        node.meta.insert("rack".to_owned(), rack.to_owned());
+        node
+    };
+    let spread = |count: i64| {
+        job(count, 100, 100, |job| {
+            job["Spreads"] = json!([{"Attribute": "${meta.rack}", "Weight": 100}]);
+        })
+    };
+    let mut world = World::with([racked(1, "r1")]);
+    let key = world.register(spread(2));
+    world.settle(&key);
+    healthy(&mut world, &key);
+    world.put_node(racked(2, "r2"));
+    let plan = world.settle(&key);
+    assert!(plan.placements.is_empty() && plan.stops.is_empty(), "a copy that runs well stays");
+    world.register(spread(4));
+    let places: Vec<u128> = world.settle(&key).placements.iter().map(|alloc| alloc.node_id.0).collect();
+    assert_eq!(places, [2, 2]);
+}
+
+#[test]
+fn affinities_of_both_signs_share_their_weights() {
+    let mut both = node(1, 4000, 8192);
+    both.meta.insert("disk".to_owned(), "ssd".to_owned());
+    both.meta.insert("old".to_owned(), "yes".to_owned());
+    let mut world = World::with([both]);
+    let key = world.register(job(1, 100, 100, |job| {
+        job["Affinities"] = json!([
+            {"LTarget": "${meta.disk}", "RTarget": "ssd", "Operand": "=", "Weight": 60},
+            {"LTarget": "${meta.old}", "RTarget": "yes", "Operand": "=", "Weight": -40},
+        ]);
+    }));
+    let plan = world.plan(&key);
+    let listed = plan.placements[0].metrics.as_ref().unwrap().score_meta_data.clone().unwrap();
+    assert!((listed[0].scores["node-affinity"] - 0.2).abs() < 1e-12);
 }

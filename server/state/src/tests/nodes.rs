@@ -92,6 +92,19 @@ fn one_pending_evaluation_per_job_is_enough() {
 }
 
 #[test]
+fn a_node_that_comes_and_goes_makes_no_heap_of_evaluations() {
+    let (mut world, _) = one_copy();
+    world.register(of_type("everywhere", "system"));
+    world.settle();
+    for _ in 0..20 {
+        world.run(down(1));
+        world.run(join(1));
+    }
+    assert_eq!(world.pending("web"), [trigger::NODE_UPDATE]);
+    assert_eq!(world.pending("everywhere"), [trigger::NODE_UPDATE]);
+}
+
+#[test]
 fn unknown_nodes_are_refused() {
     let mut world = World::default();
     let unknown = Reply::Refused(Refusal::UnknownNode(NodeId(9)));
