@@ -16,6 +16,9 @@ use tracing_subscriber::EnvFilter;
 use crate::args::AgentArgs;
 use config::AgentConfig;
 
+/// Threads that answer users and nodes, at most: what they all wait for, planner and log, are one thread each.
+const MOST_WORKERS: usize = 8;
+
 /// Runs until SIGINT, SIGTERM or SIGHUP.
 pub fn run(args: AgentArgs) -> Result<ExitCode> {
     let started = Instant::now();
@@ -32,8 +35,13 @@ pub fn run(args: AgentArgs) -> Result<ExitCode> {
     }
     log_to_stderr(&config.log_level)?;
     let home = Home::open(&args, &config)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(32).enable_all().build()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = cores.clamp(2, MOST_WORKERS);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(serve(&config, &home, args.dev, started));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome
