@@ -92,6 +92,7 @@ fn store_version(
 /// the index of creation, which is the same.
 fn next_version(writer: &Writer<'_>, key: &JobKey, stored: Option<&StoredJob>) -> u64 {
     let create_index = stored.map_or(writer.index, |job| job.head().create_index);
-    let range = (key.clone(), create_index, 0)..=(key.clone(), create_index, u64::MAX);
-    writer.state.versions.range(range).next_back().map_or(0, |((_, _, version), _)| version + 1)
+    let last = writer.state.versions.get_prev(&(key.clone(), create_index, u64::MAX));
+    let own = last.filter(|((of, create, _), _)| (of, *create) == (key, create_index));
+    own.map_or(0, |((_, _, version), _)| version + 1)
 }

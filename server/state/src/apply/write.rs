@@ -128,8 +128,12 @@ impl<'a> Writer<'a> {
         self.touch(Table::Allocs);
         self.touched.allocs.insert(id);
         self.touched.nodes.insert(node);
-        if !self.touched.jobs.contains(job) {
-            self.touched.jobs.insert(job.clone());
+        self.touch_job(job);
+    }
+
+    fn touch_job(&mut self, key: &JobKey) {
+        if !self.touched.jobs.contains(key) {
+            self.touched.jobs.insert(key.clone());
         }
     }
 
@@ -138,14 +142,18 @@ impl<'a> Writer<'a> {
         eval.modify_index = self.index;
         eval.modify_time = self.at;
         self.note_eval(&eval);
-        if let Some(old) = self.state.evals.get(eval.id)
+        let (id, eval) = (eval.id, Arc::new(eval));
+        let Some(slot) = self.state.evals.slot_of(id) else {
+            self.state.evals_by_job.insert((eval.job.clone(), id));
+            self.state.evals.add(id, eval);
+            return;
+        };
+        if let Some(old) = self.state.evals.replace(slot, eval.clone())
             && old.job != eval.job
         {
-            let stale = (old.job.clone(), eval.id);
-            self.state.evals_by_job.remove(&stale);
+            self.state.evals_by_job.remove(&(old.job.clone(), id));
+            self.state.evals_by_job.insert((eval.job.clone(), id));
         }
-        self.state.evals_by_job.insert((eval.job.clone(), eval.id));
-        self.state.evals.put(eval.id, Arc::new(eval));
     }
 
     /// Removes an evaluation.
@@ -158,7 +166,7 @@ impl<'a> Writer<'a> {
     fn note_eval(&mut self, eval: &Evaluation) {
         self.touch(Table::Evals);
         self.touched.evals.insert(eval.id);
-        self.touched.jobs.insert(eval.job.clone());
+        self.touch_job(&eval.job);
     }
 
     /// Drops versions of a job that are neither among the latest kept nor run by any allocation.
