@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use model::id::Seed;
+use model::id::{NodeId, Seed};
 use model::job::Job;
 use model::time::Timestamp;
 use parking_lot::{Mutex, RwLock};
@@ -158,6 +158,17 @@ impl Server {
     /// Waits until `topic` has changed after index `newer_than`, at most for `timeout`; answers with the state then.
     pub async fn wait_for(&self, topic: Topic, newer_than: u64, timeout: Duration) -> Arc<State> {
         self.changes.wait_for(|| self.state(), topic, newer_than, timeout).await
+    }
+
+    /// Waits until the node is registered, at most for `timeout`; whether it is.
+    pub async fn wait_for_node(&self, id: NodeId, timeout: Duration) -> bool {
+        let registered = async {
+            let mut state = self.state();
+            while state.node(id).is_none() {
+                state = self.wait_for(Topic::Table(state::Table::Nodes), state.index(), timeout).await;
+            }
+        };
+        tokio::time::timeout(timeout, registered).await.is_ok()
     }
 
     /// Whether this server leads (and so may write).

@@ -84,6 +84,7 @@ async fn serve(config: &AgentConfig, home: &Home, dev: bool, started: Instant) -
     };
     if let (Some(server), Some(node)) = (&server, &node) {
         server.attach(node.client.clone());
+        server.registers(node.client.node().id).await;
     }
     banner(config, home, server.as_ref(), node.as_ref().map(|node| &*node.client), started);
     stop.received().await;

@@ -3,12 +3,14 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::server::http::{HttpHandle, HttpSettings, serve};
 use ::server::{Server, ServerConfig};
 use anyhow::{Context, Result};
 use catalog::{Listener, ListenerConfig};
 use client::Resolvers;
+use model::id::NodeId;
 use model::time::GoDuration;
 
 use super::config::AgentConfig;
@@ -19,6 +21,9 @@ use super::links::AgentClient;
 const HTTP_PORT: u16 = 4646;
 /// Port of the DNS server unless told otherwise.
 const DNS_PORT: u16 = 8600;
+
+/// How long the node of this agent may take to be registered before that is not waited for.
+const FIRST_REGISTRATION: Duration = Duration::from_secs(5);
 
 /// A running server and its listeners.
 pub struct Running {
@@ -69,6 +74,12 @@ impl Running {
     pub fn attach(&self, client: Arc<client::Client>) {
         self.container_dns.attach(client.clone());
         self.server.set_local_client(Arc::new(AgentClient(client)));
+    }
+
+    /// Waits until the node is registered, for a moment at most: who reads that the agent is ready may run a job at once.
+    pub async fn registers(&self, node: NodeId) {
+        // Without it the agent is up all the same, and says why in its log.
+        let _ = self.server.wait_for_node(node, FIRST_REGISTRATION).await;
     }
 
     /// Stops listening, answers what is under way, closes the log.
