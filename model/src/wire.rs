@@ -2,6 +2,8 @@
 //!
 //! Encoders and decoders are made here, once for each message, and not in every crate that sends or takes one.
 
+use serde::Serialize;
+
 use crate::evaluation::Plan;
 use crate::job::Job;
 use crate::rpc::{Heartbeat, HeartbeatReply, PullAllocs, PullAllocsReply, PushAllocs, RegisterNode};
@@ -30,13 +32,21 @@ pub trait Wire: Sized {
     fn unpack(bytes: &[u8]) -> Result<Self, UnpackError>;
 }
 
+/// Anything as named MessagePack.
+///
+/// # Errors
+/// When a value has no form in MessagePack.
+pub fn named(value: &impl Serialize) -> Result<Vec<u8>, PackError> {
+    let mut bytes = Vec::with_capacity(USUAL_SIZE);
+    rmp_serde::encode::write_named(&mut bytes, value)?;
+    Ok(bytes)
+}
+
 macro_rules! wire {
     ($($message:ty),+) => {
         $(impl Wire for $message {
             fn pack(&self) -> Result<Vec<u8>, PackError> {
-                let mut bytes = Vec::with_capacity(USUAL_SIZE);
-                rmp_serde::encode::write_named(&mut bytes, self)?;
-                Ok(bytes)
+                named(self)
             }
 
             fn unpack(bytes: &[u8]) -> Result<Self, UnpackError> {

@@ -57,9 +57,7 @@ impl Signature {
         let (pool, datacenters) = (job.node_pool.clone(), job.datacenters.clone());
         Signature { system: job.kind.is_system(), pool, datacenters, algorithm, group }
     }
-}
 
-impl Signature {
     /// What decides which nodes may run a copy, however much it asks for.
     fn rules(&self) -> Signature {
         let weightless = |task: &CompiledTask| CompiledTask {

@@ -11,9 +11,6 @@ use model::scheduling::SchedulerConfiguration;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Bytes that most commands fit into: growing piece by piece costs more than the writing.
-const USUAL_SIZE: usize = 2048;
-
 /// One write. The proposer sets time and seed, so that applying it needs neither clock nor randomness.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Command {
@@ -31,9 +28,7 @@ impl Command {
     /// # Errors
     /// When a value cannot be represented, which no type of ours allows.
     pub fn to_bytes(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        let mut bytes = Vec::with_capacity(USUAL_SIZE);
-        rmp_serde::encode::write_named(&mut bytes, self)?;
-        Ok(bytes)
+        model::wire::named(self)
     }
 
     /// Reads a MessagePack array of commands, the content of one log entry.

@@ -59,7 +59,11 @@ impl State {
         self.allocs.put(id, |old| {
             match old {
                 Some(old) => pool.offer(old),
-                None => homes.get(&node).into_iter().for_each(|home| pool.offer_home(home.clone())),
+                None => {
+                    if let Some(home) = homes.get(&node) {
+                        pool.offer_home(home.clone());
+                    }
+                }
             }
             AllocRow::pack(alloc, pool)
         });

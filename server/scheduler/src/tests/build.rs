@@ -91,16 +91,6 @@ impl World {
 
     pub fn plan_for(&mut self, key: &JobKey, triggered_by: &str) -> Plan {
         self.evals += 1;
-        let documents = |version: u64| self.versions.get(&(key.clone(), version)).cloned();
-        let view = JobView {
-            job: self.current.get(key),
-            key,
-            allocs: self.allocs.values().filter(|alloc| alloc.job == *key).collect(),
-            documents: &documents,
-            config: &self.config,
-            neighbours: &|node| self.neighbours(node),
-            rollout: self.rollouts.get(key),
-        };
         let seed = Seed(u128::from(self.evals));
         let eval = Evaluation {
             id: EvalId::derive(seed, 99),
@@ -108,12 +98,13 @@ impl World {
             triggered_by: triggered_by.to_owned(),
             ..Evaluation::default()
         };
-        let plan = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
-        let once_more = schedule(&self.table, &view, &eval, self.now, seed, self.evals);
+        let plan_on =
+            |table: &NodeTable| self.with_view(key, |view| schedule(table, view, &eval, self.now, seed, self.evals));
+        let (plan, once_more) = (plan_on(&self.table), plan_on(&self.table));
         assert_eq!(plan, once_more, "equal input, equal plan");
         assert_eq!(plan.pack().unwrap(), once_more.pack().unwrap(), "to the last byte");
         let fresh = NodeTable::of(self.nodes.values(), self.allocs.values().map(|alloc| alloc.claim()));
-        let anew = schedule(&fresh, &view, &eval, self.now, seed, self.evals);
+        let anew = plan_on(&fresh);
         assert_eq!(plan, anew, "what the table remembers of earlier plans does not matter");
         assert_eq!(plan.pack().unwrap(), anew.pack().unwrap(), "to the last byte");
         plan
@@ -121,18 +112,22 @@ impl World {
 
     /// What one more copy of the first group would find, and what one node says to it.
     pub fn inspect(&self, key: &JobKey, node: u128) -> Inspection {
-        let documents = |version: u64| self.versions.get(&(key.clone(), version)).cloned();
         let job = &self.current[key];
-        let view = JobView {
-            job: Some(job),
+        self.with_view(key, |view| inspect(&self.table, view, job, &job.groups[0], None, Some(NodeId(node))))
+    }
+
+    /// The job as the planner sees it.
+    fn with_view<T>(&self, key: &JobKey, look: impl FnOnce(&JobView<'_>) -> T) -> T {
+        let documents = |version: u64| self.versions.get(&(key.clone(), version)).cloned();
+        look(&JobView {
+            job: self.current.get(key),
             key,
             allocs: self.allocs.values().filter(|alloc| alloc.job == *key).collect(),
             documents: &documents,
             config: &self.config,
             neighbours: &|node| self.neighbours(node),
             rollout: self.rollouts.get(key),
-        };
-        inspect(&self.table, &view, job, &job.groups[0], None, Some(NodeId(node)))
+        })
     }
 
     fn neighbours(&self, node: NodeId) -> Vec<Neighbour> {
