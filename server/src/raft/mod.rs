@@ -1,8 +1,10 @@
 //! The log: propose a command, learn of committed ones, know who leads. openraft is named in this folder only.
 //!
 //! One server is Raft with one voter. [`proposals`] batches commands into entries, [`log_store`] keeps them in SQLite
-//! through the [`writer`] thread, [`state_machine`] applies what is committed and publishes the new state.
+//! through the [`writer`] thread, [`state_machine`] applies what is committed and publishes the new state; what that is was
+//! worked out [`ahead`], while the disk was busy.
 
+mod ahead;
 mod database;
 mod history;
 mod log_store;
@@ -114,7 +116,7 @@ impl Log {
         }
         let (leadership, watcher) = watch_leadership(&raft, before, options.advertise_rpc).await?;
         let snapshots = SnapshotRule { store: store.clone(), every: options.snapshot_every.max(1) };
-        let (proposals, batcher) = Proposals::start(raft.clone(), snapshots, metrics);
+        let (proposals, batcher) = Proposals::start(raft.clone(), published.clone(), snapshots, metrics);
         let tasks = Mutex::new(vec![watcher, batcher]);
         Ok(Log { inner: Arc::new(Inner { raft, store, published, proposals, leadership, tasks }) })
     }

@@ -1,10 +1,14 @@
 //! The proposal batcher: whatever waits while one entry is being written becomes the next entry.
 //!
 //! openraft 0.9 syncs the disk once per write it is given, so the number of commands in an entry is what makes writes
-//! fast. One entry is in flight at a time; commands are applied in the order in which they were sent here.
+//! fast. One entry is in flight at a time; commands are applied in the order in which they were sent here. What an entry
+//! does is worked out here while it is being written (see [`super::ahead`]).
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use openraft::error::{ClientWriteError, RaftError};
-use state::{Command, Reply};
+use state::{Command, Reply, State};
 use tokio::sync::{mpsc, oneshot};
 
 use super::log_store::LogStore;
@@ -56,11 +60,12 @@ impl Proposals {
     /// Starts the batcher; it ends when the last clone is dropped or the log ends.
     pub fn start(
         raft: Raft,
+        state: Arc<ArcSwap<State>>,
         snapshots: SnapshotRule,
-        metrics: std::sync::Arc<Metrics>,
+        metrics: Arc<Metrics>,
     ) -> (Proposals, tokio::task::JoinHandle<()>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        (Proposals { queue }, tokio::spawn(run(raft, snapshots, receiver, metrics)))
+        (Proposals { queue }, tokio::spawn(run(raft, state, snapshots, receiver, metrics)))
     }
 
     /// Sends a command and waits until it is durable and applied.
@@ -77,9 +82,10 @@ impl Proposals {
 
 async fn run(
     raft: Raft,
+    state: Arc<ArcSwap<State>>,
     snapshots: SnapshotRule,
     mut queue: mpsc::Receiver<Proposal>,
-    metrics: std::sync::Arc<Metrics>,
+    metrics: Arc<Metrics>,
 ) {
     let mut waiting: std::collections::VecDeque<Proposal> = std::collections::VecDeque::new();
     loop {
@@ -88,7 +94,7 @@ async fn run(
             waiting.push_back(first);
         }
         gather(&mut queue, &mut waiting).await;
-        write(&raft, take_batch(&mut waiting), &metrics).await;
+        write(&raft, take_batch(&mut waiting), &state, &metrics).await;
         snapshots.follow(&raft).await;
     }
 }
@@ -124,7 +130,7 @@ fn take_batch(waiting: &mut std::collections::VecDeque<Proposal>) -> Vec<Proposa
     waiting.drain(..count.max(1).min(waiting.len())).collect()
 }
 
-async fn write(raft: &Raft, batch: Vec<Proposal>, metrics: &Metrics) {
+async fn write(raft: &Raft, batch: Vec<Proposal>, state: &ArcSwap<State>, metrics: &Metrics) {
     let mut parts = Vec::with_capacity(batch.len());
     let mut answers = Vec::with_capacity(batch.len());
     for proposal in batch {
@@ -132,7 +138,16 @@ async fn write(raft: &Raft, batch: Vec<Proposal>, metrics: &Metrics) {
         answers.push(proposal.answer);
     }
     metrics.batches_proposed.incr();
-    match raft.client_write(Batch::join(parts)).await {
+    let batch = Batch::join(parts);
+    let (commands, ahead) = (batch.commands.clone(), batch.ahead.clone());
+    // Nothing else is in flight, so what is published is what the batch will be applied to.
+    let work = async {
+        // The log first: the disk is what takes long.
+        tokio::task::yield_now().await;
+        ahead.work(&state.load_full(), &commands).await;
+    };
+    let (written, ()) = futures_util::future::join(raft.client_write(batch), work).await;
+    match written {
         Ok(response) => answer_all(answers, response.data.replies),
         Err(cause) => {
             let error = explain(cause);

@@ -8,6 +8,7 @@ use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use state::{State, Touched};
 
+use super::ahead::Outcome;
 use super::database::DatabaseError;
 use super::log_store::LogStore;
 use super::snapshot_files::read_state;
@@ -76,9 +77,8 @@ impl StateMachine {
         state
     }
 
-    /// Applies one entry. Every command has an index of its own, so that two writes never share one, and that stays as
-    /// it is when the log gains entries without commands.
-    fn apply_entry(&mut self, entry: Entry, touched: &mut Touched) -> Replies {
+    /// Applies one entry, or takes over what that was found to do.
+    async fn apply_entry(&mut self, entry: Entry, touched: &mut Touched) -> Replies {
         self.last_applied = Some(entry.log_id);
         let mut replies = Replies::default();
         match entry.payload {
@@ -87,12 +87,11 @@ impl StateMachine {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership);
             }
             EntryPayload::Normal(batch) => {
-                replies.replies.reserve(batch.commands.len());
-                for command in batch.commands.iter() {
-                    let outcome = self.state.apply(self.state.index() + 1, command);
-                    touched.merge(outcome.touched);
-                    replies.replies.push((self.state.index(), outcome.reply));
-                }
+                let ahead = batch.ahead.take(self.state.index()).await;
+                let outcome = ahead.unwrap_or_else(|| Outcome::of(std::mem::take(&mut self.state), &batch.commands));
+                self.state = outcome.state;
+                touched.merge(outcome.touched);
+                replies.replies = outcome.replies;
             }
         }
         replies
@@ -112,7 +111,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I::IntoIter: OptionalSend,
     {
         let mut touched = Touched::default();
-        let answers: Vec<Replies> = entries.into_iter().map(|entry| self.apply_entry(entry, &mut touched)).collect();
+        let mut answers: Vec<Replies> = Vec::new();
+        for entry in entries {
+            answers.push(self.apply_entry(entry, &mut touched).await);
+        }
         let commands: usize = answers.iter().map(|answer| answer.replies.len()).sum();
         if commands > 0 {
             let published = self.publish();

@@ -1,4 +1,4 @@
-//! openraft's own suite over our store.
+//! openraft's own suite over our store, and what the store does when files or the disk fail.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -8,11 +8,13 @@ use model::time::Timestamp;
 use openraft::testing::{StoreBuilder, Suite};
 use state::{Op, SnapshotError, State, Touched};
 
+use super::ahead::{Ahead, Outcome};
 use super::database::SnapshotRecord;
 use super::log_store::LogStore;
 use super::snapshot_files::SnapshotFiles;
 use super::state_machine::{Listener, StateMachine};
 use super::types::{SnapshotMeta, StorageError, TypeConfig};
+use super::{Log, LogOptions};
 
 struct Nobody;
 
@@ -61,4 +63,45 @@ fn a_snapshot_is_whole_or_refused_and_leftovers_go() {
 #[test]
 fn the_store_passes_openrafts_suite() {
     Suite::test_all(OnDisk).unwrap();
+}
+
+fn registration(id: &str) -> state::Command {
+    let job = model::job::Job { id: Some(id.to_owned()), ..model::job::Job::default() };
+    let job = Box::new(model::document::Document::from(job));
+    crate::server::command(Op::RegisterJob { job, submission: None, enforce: None, eval_priority: 0 })
+}
+
+#[tokio::test]
+async fn an_outcome_is_taken_over_once_and_only_by_the_state_it_was_worked_out_for() {
+    let commands = [registration("a"), registration("b"), registration("a")];
+    let applied = Outcome::of(State::new(), &commands);
+    assert_eq!(applied.replies.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
+
+    let ahead = Ahead::default();
+    ahead.work(&State::new(), &commands).await;
+    let taken = ahead.take(0).await.unwrap();
+    assert_eq!((&taken.state, &taken.touched, &taken.replies), (&applied.state, &applied.touched, &applied.replies));
+    assert!(ahead.take(0).await.is_none(), "an old state is not kept alive");
+    ahead.work(&State::new(), &commands).await;
+    assert!(ahead.take(0).await.is_none(), "who applies was here before");
+
+    let ahead = Ahead::default();
+    ahead.work(&State::new(), &commands).await;
+    assert!(ahead.take(3).await.is_none(), "another state would become another one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_worked_out_is_not_shown_when_the_disk_refuses_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("server.db");
+    let options = LogOptions { path: path.clone(), snapshot_every: 100, advertise_rpc: "127.0.0.1:1".to_owned() };
+    let log = Log::open(options, Arc::new(Nobody), Arc::default()).await.unwrap();
+    log.propose(registration("kept")).await.unwrap();
+    let before = log.state();
+    // From now on the writer finds no place for an entry.
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TABLE log").unwrap();
+    let refused = log.propose(registration("lost")).await.unwrap_err();
+    assert!(refused.to_string().contains("log"), "{refused}");
+    assert_eq!(*log.state(), *before);
+    log.shutdown().await;
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use state::{Command, Reply};
 
+use super::ahead::Ahead;
+
 openraft::declare_raft_types!(
     /// The types of our log.
     pub TypeConfig:
@@ -26,13 +28,15 @@ pub type SnapshotMeta = openraft::SnapshotMeta<u64, openraft::BasicNode>;
 pub type StoredMembership = openraft::StoredMembership<u64, openraft::BasicNode>;
 pub type Raft = openraft::Raft<TypeConfig>;
 
-/// Commands that share one log entry, and so one fsync. Cloning copies two pointers.
+/// Commands that share one log entry, and so one fsync. Cloning copies three pointers.
 #[derive(Clone)]
 pub struct Batch {
     /// The commands, in the order in which they are applied.
     pub commands: Arc<Vec<Command>>,
     /// The same as named MessagePack: one array.
     pub encoded: Arc<Vec<u8>>,
+    /// What they do, when that is known already. Never leaves this process.
+    pub ahead: Ahead,
 }
 
 impl Batch {
@@ -48,7 +52,7 @@ impl Batch {
             encoded.extend_from_slice(&bytes);
             commands.push(command);
         }
-        Batch { commands: Arc::new(commands), encoded: Arc::new(encoded) }
+        Batch { commands: Arc::new(commands), encoded: Arc::new(encoded), ahead: Ahead::default() }
     }
 
     /// Reads what [`Batch::join`] has encoded.
@@ -57,7 +61,7 @@ impl Batch {
     /// When the bytes are not an array of commands that this version knows.
     pub fn decode(encoded: Vec<u8>) -> Result<Batch, rmp_serde::decode::Error> {
         let commands = Command::all_from_bytes(&encoded)?;
-        Ok(Batch { commands: Arc::new(commands), encoded: Arc::new(encoded) })
+        Ok(Batch { commands: Arc::new(commands), encoded: Arc::new(encoded), ahead: Ahead::default() })
     }
 }
 
