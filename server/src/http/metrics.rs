@@ -61,15 +61,14 @@ fn gauges(state: &State) -> Vec<Sample> {
         out.push(Sample { name, labels, value });
     };
     add("nomad.state.snapshot_index", &[], state.index() as f64);
-    let jobs = state.job_status_counts();
-    let count_of = |status| jobs.get(&status).copied().unwrap_or_default() as f64;
-    add("nomad.job_status.pending", &[], count_of(JobStatus::Pending));
-    add("nomad.job_status.running", &[], count_of(JobStatus::Running));
-    add("nomad.job_status.dead", &[], count_of(JobStatus::Dead));
-    let blocked = state.evals().filter(|eval| eval.status == EvalStatus::Blocked).count();
-    let pending = state.evals().filter(|eval| eval.status == EvalStatus::Pending).count();
-    add("nomad.blocked_evals.total_blocked", &[], blocked as f64);
-    add("nomad.broker.total_pending", &[], pending as f64);
+    let counts = state.work_counts();
+    let jobs = |status| counts.jobs.get(&status).copied().unwrap_or_default() as f64;
+    let evals = |status| counts.evals.get(&status).copied().unwrap_or_default() as f64;
+    add("nomad.job_status.pending", &[], jobs(JobStatus::Pending));
+    add("nomad.job_status.running", &[], jobs(JobStatus::Running));
+    add("nomad.job_status.dead", &[], jobs(JobStatus::Dead));
+    add("nomad.blocked_evals.total_blocked", &[], evals(EvalStatus::Blocked));
+    add("nomad.broker.total_pending", &[], evals(EvalStatus::Pending));
     for node in state.nodes() {
         let id = node.id.to_string();
         let status = super::views::value_of(&node.status);

@@ -32,7 +32,7 @@ pub use reply::{AllocStopped, AllocsWritten, GcDone, JobWritten, NodeWritten, Ou
 pub use row::StoredJob;
 pub use snapshot::{SnapshotError, StateHash};
 pub use state::State;
-pub use summary::JobStatus;
+pub use summary::{JobStatus, WorkCounts};
 pub use touched::{Table, Touched};
 
 /// Versions of a job that stay readable; older ones go unless an allocation still runs them.

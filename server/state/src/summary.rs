@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::allocation::ClientStatus;
 use model::api::{JobChildrenSummary, JobSummary, TaskGroupSummary};
 use model::compiled::JobKind;
+use model::evaluation::EvalStatus;
 use model::id::JobKey;
 use model::job::Job;
 
@@ -33,19 +34,31 @@ impl JobStatus {
     }
 }
 
+/// How much of what there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkCounts {
+    /// Jobs by what they are doing.
+    pub jobs: BTreeMap<JobStatus, usize>,
+    /// Evaluations that have not ended, by status.
+    pub evals: BTreeMap<EvalStatus, usize>,
+}
+
 impl State {
     /// What a job is doing; none when there is no such job.
     pub fn job_status(&self, key: &JobKey) -> Option<JobStatus> {
         self.jobs.get(key).map(|job| self.status_of(key, job))
     }
 
-    /// How many jobs do what. Looks at every evaluation once, and not at those of each job.
-    pub fn job_status_counts(&self) -> BTreeMap<JobStatus, usize> {
-        let waiting: BTreeSet<&JobKey> =
-            self.evals().filter(|eval| !eval.status.is_terminal()).map(|eval| &eval.job).collect();
-        let mut counts = BTreeMap::new();
+    /// How many jobs and evaluations do what. Looks at every evaluation once, and not at those of each job.
+    pub fn work_counts(&self) -> WorkCounts {
+        let mut counts = WorkCounts::default();
+        let mut waiting: BTreeSet<&JobKey> = BTreeSet::new();
+        for (_, eval) in self.evals.in_slots().filter(|(_, eval)| !eval.status.is_terminal()) {
+            waiting.insert(&eval.job);
+            *counts.evals.entry(eval.status).or_default() += 1;
+        }
         for (key, job) in self.jobs() {
-            *counts.entry(self.status_if(key, job, || waiting.contains(key))).or_default() += 1;
+            *counts.jobs.entry(self.status_if(key, job, || waiting.contains(key))).or_default() += 1;
         }
         counts
     }

@@ -154,7 +154,7 @@ proptest! {
         for (key, _) in state.jobs() {
             *counts.entry(state.job_status(key).unwrap()).or_default() += 1;
         }
-        prop_assert_eq!(state.job_status_counts(), counts);
+        prop_assert_eq!(state.work_counts().jobs, counts);
 
         // Another replica, which hears everything twice, from the log, and restarts from a snapshot half way.
         let mut replica = State::new();
