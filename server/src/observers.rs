@@ -14,20 +14,20 @@ use crate::raft::Listener;
 pub struct Observers {
     /// Names answer with the new instances first, ...
     pub catalog: Arc<CatalogView>,
-    /// ... then the planner learns of its work, ...
-    pub leader: Arc<Leader>,
-    /// ... then everybody wakes who waits for a change.
+    /// ... then everybody wakes who waits for a change, ...
     pub changes: Arc<Changes>,
+    /// ... then the planner learns of its work.
+    pub leader: Arc<Leader>,
     /// Counts all that.
     pub metrics: Arc<Metrics>,
 }
 
 impl Listener for Observers {
-    fn applied(&self, state: &Arc<State>, touched: &Touched, commands: u64) {
+    fn applied(&self, state: &Arc<State>, touched: Touched, commands: u64) {
         self.metrics.commands_applied.add(commands);
-        self.catalog.apply(state, touched);
+        self.catalog.apply(state, &touched);
+        self.changes.wake(&touched);
         self.leader.applied(state, touched);
-        self.changes.wake(touched);
     }
 
     fn replaced(&self, state: &Arc<State>) {

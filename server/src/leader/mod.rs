@@ -73,9 +73,9 @@ impl Leader {
     }
 
     /// Hands a batch of committed changes to the planner, if there is one.
-    pub fn applied(&self, state: &Arc<State>, touched: &Touched) {
+    pub fn applied(&self, state: &Arc<State>, touched: Touched) {
         if let Some(news) = self.news.lock().as_mut() {
-            news.touched.merge(touched.clone());
+            news.touched.merge(touched);
             news.state = Some(state.clone());
             self.news_bell.notify_one();
         }

@@ -26,9 +26,8 @@ impl Outcome {
         let mut touched = Touched::default();
         let mut replies = Vec::with_capacity(commands.len());
         for command in commands {
-            let outcome = state.apply(state.index() + 1, command);
-            touched.merge(outcome.touched);
-            replies.push((state.index(), outcome.reply));
+            let reply = state.apply_one_of(state.index() + 1, command, &mut touched);
+            replies.push((state.index(), reply));
         }
         Outcome { base, state, touched, replies }
     }

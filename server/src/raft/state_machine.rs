@@ -17,7 +17,7 @@ use super::types::{Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMemb
 /// Told of every round of applied commands, after the new state has been published. Must be quick: the log waits.
 pub trait Listener: Send + Sync + 'static {
     /// `state` is the new state, `touched` all that the round changed, `commands` how many were applied.
-    fn applied(&self, state: &Arc<State>, touched: &Touched, commands: u64);
+    fn applied(&self, state: &Arc<State>, touched: Touched, commands: u64);
 
     /// The whole state was replaced by a snapshot.
     fn replaced(&self, state: &Arc<State>);
@@ -118,7 +118,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let commands: usize = answers.iter().map(|answer| answer.replies.len()).sum();
         if commands > 0 {
             let published = self.publish();
-            self.listener.applied(&published, &touched, commands as u64);
+            self.listener.applied(&published, touched, commands as u64);
         }
         Ok(answers)
     }

@@ -19,7 +19,7 @@ use super::{Log, LogOptions};
 struct Nobody;
 
 impl Listener for Nobody {
-    fn applied(&self, _state: &Arc<State>, _touched: &Touched, _commands: u64) {}
+    fn applied(&self, _state: &Arc<State>, _touched: Touched, _commands: u64) {}
     fn replaced(&self, _state: &Arc<State>) {}
 }
 

@@ -17,7 +17,7 @@ use crate::on_node::OnNode;
 use crate::reply::{Outcome, Reply};
 use crate::row::StoredJob;
 use crate::rows::Rows;
-use crate::touched::Table;
+use crate::touched::{Table, Touched};
 use crate::{VERSIONS_KEPT, apply};
 
 /// One version of one incarnation of a job: key, creation index, version.
@@ -88,7 +88,14 @@ impl State {
     /// Deterministic. A command whose seed is still in the window of the last [`State::REPEAT_WINDOW`] commands changes
     /// nothing but [`State::index`] and answers what it answered before. A refused command changes no table either.
     pub fn apply(&mut self, index: u64, command: &Command) -> Outcome {
-        apply::apply(self, index, command)
+        let mut touched = Touched::default();
+        let (reply, repeated) = apply::apply(self, index, command, &mut touched);
+        Outcome { reply, touched, repeated }
+    }
+
+    /// As [`State::apply`], for one of several commands: adds to what the others touched.
+    pub fn apply_one_of(&mut self, index: u64, command: &Command, touched: &mut Touched) -> Reply {
+        apply::apply(self, index, command, touched).0
     }
 
     /// How many of the latest commands are remembered, so that one that is proposed twice takes effect once.

@@ -48,6 +48,10 @@ impl Touched {
 
     /// Adds what another command touched.
     pub fn merge(&mut self, other: Touched) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
         self.tables.extend(other.tables);
         self.nodes.extend(other.nodes);
         self.jobs.extend(other.jobs);

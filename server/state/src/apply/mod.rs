@@ -10,21 +10,21 @@ mod scheduling;
 mod write;
 
 use crate::command::{Command, Op};
-use crate::reply::{Outcome, Refusal, Reply};
+use crate::reply::{Refusal, Reply};
 use crate::state::State;
 use crate::touched::Touched;
 use write::Writer;
 
-/// Applies one command; see [`State::apply`].
-pub(crate) fn apply(state: &mut State, index: u64, command: &Command) -> Outcome {
+/// Applies one command; see [`State::apply_one_of`]. Answers also whether it had been applied before.
+pub(crate) fn apply(state: &mut State, index: u64, command: &Command, touched: &mut Touched) -> (Reply, bool) {
     state.index = state.index.max(index);
     if let Some(reply) = state.seen.get(&command.seed) {
-        return Outcome { reply: (**reply).clone(), touched: Touched::default(), repeated: true };
+        return ((**reply).clone(), true);
     }
-    let mut writer = Writer::new(state, index, command);
+    let mut writer = Writer::new(state, index, command, touched);
     let reply = run(&mut writer, &command.op).unwrap_or_else(Reply::Refused);
-    let touched = writer.finish(command.seed, &reply);
-    Outcome { reply, touched, repeated: false }
+    writer.finish(command.seed, &reply);
+    (reply, false)
 }
 
 /// One line per kind of command.

@@ -27,24 +27,16 @@ pub(super) struct Writer<'a> {
     seed: Seed,
     next_ordinal: u64,
     pool: Pool,
-    touched: Touched,
+    touched: &'a mut Touched,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(state: &'a mut State, index: u64, command: &Command) -> Writer<'a> {
-        Writer {
-            state,
-            index,
-            at: command.at,
-            seed: command.seed,
-            next_ordinal: 0,
-            pool: Pool::default(),
-            touched: Touched::default(),
-        }
+    pub fn new(state: &'a mut State, index: u64, command: &Command, touched: &'a mut Touched) -> Writer<'a> {
+        Writer { state, index, at: command.at, seed: command.seed, next_ordinal: 0, pool: Pool::default(), touched }
     }
 
-    /// Remembers the reply for a repetition, forgets the oldest one, and hands out what was touched.
-    pub fn finish(self, seed: Seed, reply: &Reply) -> Touched {
+    /// Remembers the reply for a repetition, and forgets the oldest one.
+    pub fn finish(self, seed: Seed, reply: &Reply) {
         let state = self.state;
         state.seen.insert(seed, Arc::new(reply.clone()));
         state.seen_order.push_back(seed);
@@ -53,7 +45,6 @@ impl<'a> Writer<'a> {
         {
             state.seen.remove(&oldest);
         }
-        self.touched
     }
 
     /// The next id made by this command.
