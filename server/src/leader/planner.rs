@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use model::allocation::{Allocation, Claim};
 use model::document::Document;
-use model::evaluation::{EvalStatus, Evaluation, Plan};
+use model::evaluation::{DesiredUpdates, EvalStatus, Evaluation, Plan};
 use model::id::{AllocId, EvalId, JobKey, NodeId, Seed};
 use model::time::Timestamp;
 use scheduler::blocked::BlockedEvals;
@@ -358,12 +358,15 @@ fn neighbours(state: &State, node: NodeId) -> Vec<Neighbour> {
 fn plan_safely(table: &NodeTable, state: &State, eval: &Evaluation, now: Timestamp, seed: Seed) -> Plan {
     // The scheduler only reads what it is given, so nothing is left half changed.
     let attempt = std::panic::AssertUnwindSafe(|| plan_one(table, state, eval, now, seed));
-    std::panic::catch_unwind(attempt).unwrap_or_else(|_| {
+    let mut plan = std::panic::catch_unwind(attempt).unwrap_or_else(|_| {
         tracing::error!(eval = %eval.id, job = %eval.job, "the scheduler panicked; the evaluation fails");
         let description = "the scheduler failed on this job, which is a bug in drover; see the server's log".to_owned();
         let eval = Evaluation { status: EvalStatus::Failed, status_description: description, ..eval.clone() };
         Plan { eval, base_index: state.index(), ..Plan::default() }
-    })
+    });
+    // That nothing is done to a group is nothing to keep.
+    plan.eval.annotations.retain(|_, counts| **counts != DesiredUpdates::default());
+    plan
 }
 
 /// An evaluation as it goes into the queue.
