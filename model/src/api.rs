@@ -11,7 +11,7 @@ use crate::metric::AllocMetric;
 go_json! {
     /// Body of a job's registration, validation and plan.
     pub struct JobRequest {
-        job: Option<Job> = "Job",
+        job: Option<Box<Job>> = "Job",
         enforce_index: bool = "EnforceIndex",
         job_modify_index: u64 = "JobModifyIndex",
         policy_override: bool = "PolicyOverride",

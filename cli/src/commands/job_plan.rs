@@ -26,7 +26,7 @@ async fn plan(args: JobPlan) -> Result<ExitCode> {
     let session = Session::open(&args.connection)?;
     let loaded = job_file::load(&args.file, Purpose::Run, session.style)?;
     let id = loaded.job.id.clone().unwrap_or_default();
-    let request = JobRequest { job: Some(loaded.job), diff: true, ..JobRequest::default() };
+    let request = JobRequest { job: Some(Box::new(loaded.job)), diff: true, ..JobRequest::default() };
     let plan: Value = session.api.put(&format!("/v1/job/{}/plan?placements=true", escape(&id)), &request).await?.body;
     if args.json_output {
         return print_json(&plan);

@@ -29,7 +29,7 @@ pub async fn run(args: JobRun) -> Result<ExitCode> {
                 .then(|| loaded.variable_flags.iter().cloned().collect()),
             variables: loaded.variables.clone(),
         }),
-        job: Some(loaded.job.clone()),
+        job: Some(Box::new(loaded.job.clone())),
         ..JobRequest::default()
     };
     let reply: JobRegisterReply = match session.api.put("/v1/jobs", &request).await {

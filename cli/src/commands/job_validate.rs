@@ -47,7 +47,7 @@ pub async fn run(args: JobValidate) -> Result<ExitCode> {
 
 /// Nobody at the default address is no mistake; nobody at an address that was named is one.
 async fn ask(session: &Session, job: Job) -> Result<Server> {
-    let request = JobRequest { job: Some(job), ..JobRequest::default() };
+    let request = JobRequest { job: Some(Box::new(job)), ..JobRequest::default() };
     let address = session.api.address().to_owned();
     match session.api.put::<JobValidateReply>("/v1/validate/job", &request).await {
         Ok(answer) if answer.body.error.is_empty() => Ok(Server::Agrees(address)),

@@ -72,6 +72,8 @@ impl Api {
         };
         // A body that nobody will read must not be waited for.
         let (handler, id) = routed.map_err(|error| ApiError { close: !body.is_end_stream(), ..error })?;
+        // As the body is, these are parts of what the connection reads into.
+        drop(parts);
         let body = self.read_body(body).await?;
         handler(Call { server: self.server.clone(), query, id, body, stop: self.stop.clone() }).await
     }
@@ -122,12 +124,14 @@ impl Call {
         self.stop.clone()
     }
 
-    /// The body as JSON of `T`; `null` is the default. Text behind the value is ignored, as Go's decoder does.
-    pub fn json<T: DeserializeOwned + Default>(&self) -> ApiResult<T> {
-        if self.body.is_empty() {
+    /// The body as JSON of `T`; `null` is the default. Text behind the value is ignored, as Go's decoder does. The bytes
+    /// are let go of: the connection reads its next request into them.
+    pub fn json<T: DeserializeOwned + Default>(&mut self) -> ApiResult<T> {
+        let body = std::mem::take(&mut self.body);
+        if body.is_empty() {
             return Err(ApiError::bad_request("Request body is empty"));
         }
-        decode_json(&self.body)
+        decode_json(&body)
     }
 
     /// Answers a read. Waits until `index` of the state is beyond the wanted one or the time is up, looking again after

@@ -204,7 +204,7 @@ impl Question {
 }
 
 /// `POST /v1/what-if`: how the cluster would settle; nothing is changed.
-pub(super) async fn what_if(call: Call) -> Answer {
+pub(super) async fn what_if(mut call: Call) -> Answer {
     let question: Question = call.json()?;
     let look = move |state: &State| {
         let changes = question.changes(state)?;

@@ -84,7 +84,7 @@ struct EligibilityRequest {
 }
 
 /// `PUT /v1/node/:id/eligibility`
-pub(super) async fn eligibility(call: Call) -> Answer {
+pub(super) async fn eligibility(mut call: Call) -> Answer {
     let request: EligibilityRequest = call.json()?;
     let wanted = match request.eligibility.as_str() {
         "eligible" => Eligibility::Eligible,

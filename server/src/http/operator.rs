@@ -29,8 +29,8 @@ pub(super) async fn scheduler(call: Call) -> Answer {
 
 /// `PUT /v1/operator/scheduler/configuration`, with `cas` only when the stored one has that `ModifyIndex`. What the body
 /// leaves out is off.
-pub(super) async fn set_scheduler(call: Call) -> Answer {
-    let config = read_config(&call)?;
+pub(super) async fn set_scheduler(mut call: Call) -> Answer {
+    let config = read_config(&mut call)?;
     let cas = match call.query.get("cas") {
         None => None,
         Some(text) => Some(text.parse::<u64>().map_err(|_| {
@@ -44,7 +44,7 @@ pub(super) async fn set_scheduler(call: Call) -> Answer {
     Ok(Reply::json(&json!({"Updated": updated, "Index": committed.index}))?.written(committed.index))
 }
 
-fn read_config(call: &Call) -> ApiResult<SchedulerConfiguration> {
+fn read_config(call: &mut Call) -> ApiResult<SchedulerConfiguration> {
     let mut body: Map<String, Value> = call.json()?;
     let wrong = |text: String| ApiError::bad_request(format!("the scheduler configuration cannot be read: {text}"));
     let named = body.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("SchedulerAlgorithm"));

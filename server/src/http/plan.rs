@@ -16,7 +16,7 @@ use super::views::{self, value_of};
 use crate::DryRun;
 
 /// `PUT /v1/job/:id/plan`
-pub(super) async fn plan(call: Call) -> Answer {
+pub(super) async fn plan(mut call: Call) -> Answer {
     let Checked { request, job, warnings } = call.checked_job("Job ID does not match")?;
     let server = call.server.clone();
     let state = server.state();

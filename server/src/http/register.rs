@@ -26,9 +26,9 @@ pub(super) struct Checked {
 
 impl Call {
     /// The body's job, canonical and valid. `wrong_id` is said when the path names another job.
-    pub fn checked_job(&self, wrong_id: &str) -> ApiResult<Checked> {
+    pub fn checked_job(&mut self, wrong_id: &str) -> ApiResult<Checked> {
         let mut request: JobRequest = self.json()?;
-        let job = request.job.take().ok_or_else(|| ApiError::bad_request("Job must be specified"))?;
+        let mut job = request.job.take().ok_or_else(|| ApiError::bad_request("Job must be specified"))?;
         let id = job.id.as_deref().unwrap_or_default();
         if id.is_empty() {
             return Err(ApiError::bad_request("Job ID hasn't been provided"));
@@ -37,7 +37,6 @@ impl Call {
             return Err(ApiError::bad_request(format!("{wrong_id}: the path says {:?}, the body {id:?}", self.id)));
         }
         check_eval_priority(request.eval_priority)?;
-        let mut job = Box::new(job);
         self.place(&mut job)?;
         job.canonicalise();
         job.fill_server_defaults();
@@ -111,7 +110,7 @@ fn warning_text(warnings: &[Violation]) -> String {
 }
 
 /// `PUT /v1/jobs` and `PUT /v1/job/:id`
-pub(super) async fn register(call: Call) -> Answer {
+pub(super) async fn register(mut call: Call) -> Answer {
     let Checked { request, mut job, warnings } = call.checked_job("Job ID does not match name")?;
     if request.preserve_counts || request.preserve_resources {
         let key = JobKey::new(job.namespace.as_deref().unwrap_or_default(), job.id.as_deref().unwrap_or_default());
@@ -194,7 +193,7 @@ async fn write_job(call: &Call, op: Op, add: impl FnOnce(&mut serde_json::Map<St
 }
 
 /// `PUT /v1/validate/job`: 200 whether it is valid or not.
-pub(super) async fn validate(call: Call) -> Answer {
+pub(super) async fn validate(mut call: Call) -> Answer {
     let request: JobRequest = call.json()?;
     let mut job = request.job.ok_or_else(|| ApiError::bad_request("Job must be specified"))?;
     call.place(&mut job)?;
@@ -214,7 +213,7 @@ pub(super) async fn validate(call: Call) -> Answer {
 }
 
 /// `PUT /v1/jobs/parse`
-pub(super) async fn parse(call: Call) -> Answer {
+pub(super) async fn parse(mut call: Call) -> Answer {
     let request: ParseRequest = call.json()?;
     if request.job_hcl.is_empty() {
         return Err(ApiError::bad_request("Job spec is empty").into());
