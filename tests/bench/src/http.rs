@@ -38,33 +38,32 @@ impl Connection<UnixStream> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends one request and returns the body of the answer.
     pub async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
-        self.send_whole(&request(method, path, body)).await
+        self.stream.write_all(&request(method, path, body)).await?;
+        self.answer().await.map(<[u8]>::to_vec)
     }
 
-    /// Sends what [`request`] has made, and returns the body of the answer.
-    pub async fn send_whole(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+    /// Sends what [`request`] has made, and only looks whether it was accepted.
+    pub async fn send_and_forget(&mut self, request: &[u8]) -> Result<()> {
         self.stream.write_all(request).await?;
-        self.answer().await
+        self.answer().await.map(drop)
     }
 
-    async fn answer(&mut self) -> Result<Vec<u8>> {
+    async fn answer(&mut self) -> Result<&[u8]> {
         self.buffer.clear();
-        let head_end = loop {
-            if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                break end + 4;
-            }
+        let (head_end, head) = loop {
             self.more().await?;
+            let mut headers = [httparse::EMPTY_HEADER; 32];
+            let mut response = httparse::Response::new(&mut headers);
+            if let httparse::Status::Complete(end) = response.parse(&self.buffer)? {
+                break (end, Head::of(&response)?);
+            }
         };
-        let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-        let is_empty = head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304");
-        let length = length.or(is_empty.then_some(0)).context("the answer has no length")?;
-        while self.buffer.len() < head_end + length {
+        while self.buffer.len() < head_end + head.length {
             self.more().await?;
         }
-        let body = self.buffer[head_end..head_end + length].to_vec();
-        if !head.starts_with("http/1.1 2") && !head.starts_with("http/1.1 304") {
-            bail!("refused: {}", String::from_utf8_lossy(&body));
+        let body = &self.buffer[head_end..head_end + head.length];
+        if !head.is_accepted {
+            bail!("refused: {}", String::from_utf8_lossy(body));
         }
         Ok(body)
     }
@@ -74,6 +73,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             bail!("the connection was closed");
         }
         Ok(())
+    }
+}
+
+/// What counts of the head of an answer.
+struct Head {
+    length: usize,
+    is_accepted: bool,
+}
+
+impl Head {
+    fn of(response: &httparse::Response<'_, '_>) -> Result<Head> {
+        let code = response.code.unwrap_or_default();
+        let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+        let length = match length {
+            Some(header) => std::str::from_utf8(header.value)?.trim().parse()?,
+            None if matches!(code, 204 | 304) => 0,
+            None => bail!("the answer has no length"),
+        };
+        Ok(Head { length, is_accepted: (200..300).contains(&code) || code == 304 })
     }
 }
 

@@ -61,7 +61,7 @@ fn registration(number: usize) -> Vec<u8> {
 async fn register(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> Result<()> {
     let mut connection = Connection::open(address).await?;
     while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-        connection.send_whole(request).await?;
+        connection.send_and_forget(request).await?;
     }
     Ok(())
 }
