@@ -19,6 +19,23 @@ const MIN_SQLITE: i32 = 3_051_003;
 /// effect on new databases only.
 const PAGE: i64 = 16_384;
 
+/// What the data of a row of the log is. Only this version's kinds are read; a new one needs a number of its own.
+mod kind {
+    /// Nothing.
+    pub const BLANK: i64 = 0;
+    /// Commands.
+    pub const COMMANDS: i64 = 1;
+    /// Who votes.
+    pub const MEMBERSHIP: i64 = 2;
+    /// Commands as a block of LZ4, behind the number of their bytes (32 bits, the lowest first).
+    pub const COMPRESSED: i64 = 3;
+}
+
+/// Commands of fewer bytes are not compressed: they take a page as they are.
+const WORTH_COMPRESSING: usize = 2048;
+/// The most bytes that compressed commands may be said to have.
+const MOST_DECOMPRESSED: usize = 256 << 20;
+
 /// Keys of single values.
 pub const VOTE: &str = "vote";
 pub const COMMITTED: &str = "committed";
@@ -38,6 +55,16 @@ pub enum DatabaseError {
         what: String,
         /// What is wrong with it.
         cause: rmp_serde::decode::Error,
+    },
+    /// A compressed entry of the log is damaged.
+    #[error(
+        "log entry {index} cannot be decompressed: {cause}; the file is damaged: start from a copy of the data directory"
+    )]
+    Decompress {
+        /// Its index.
+        index: u64,
+        /// What is wrong with it.
+        cause: String,
     },
     /// A value cannot be written.
     #[error("cannot encode: {0}")]
@@ -143,11 +170,17 @@ pub fn open(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Bytes of the entries from `position` on.
+/// Bytes of the entries from `position` on, once they are decompressed.
 pub fn bytes_from(connection: &Connection, position: u64) -> Result<u64, DatabaseError> {
-    let sum = "SELECT coalesce(sum(length(data)), 0) FROM log WHERE position >= ?1";
-    let bytes: i64 = connection.query_row(sum, [position as i64], |row| row.get(0))?;
-    Ok(bytes.unsigned_abs())
+    let mut rows = connection.prepare("SELECT kind, length(data), substr(data, 1, 4) FROM log WHERE position >= ?1")?;
+    let sizes = rows.query_map([position as i64], |row| {
+        let size = match row.get(0)? {
+            kind::COMPRESSED => u64::from(row.get::<_, [u8; 4]>(2).map_or(0, u32::from_le_bytes)),
+            _ => row.get::<_, i64>(1)?.unsigned_abs(),
+        };
+        Ok(size)
+    })?;
+    Ok(sizes.sum::<Result<u64, _>>()?)
 }
 
 /// A connection with a small cache: the log is written once and hardly ever read.
@@ -209,8 +242,12 @@ pub fn read_log(
             kind: row.get(3)?,
             data: row.get(4)?,
         };
-        bytes += raw.data.len();
-        entries.push(decode_entry(raw)?);
+        let entry = decode_entry(raw)?;
+        bytes += match &entry.payload {
+            EntryPayload::Normal(batch) => batch.encoded.len(),
+            EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+        };
+        entries.push(entry);
         if bytes > limit {
             return Ok((entries, false));
         }
@@ -235,9 +272,14 @@ fn log_id(index: u64, term: u64, node: u64) -> LogId {
 fn decode_entry(raw: RawEntry) -> Result<Entry, DatabaseError> {
     let failed = |cause| DatabaseError::Decode { what: format!("log entry {}", raw.index), cause };
     let payload = match raw.kind {
-        0 => EntryPayload::Blank,
-        1 => EntryPayload::Normal(Batch::decode(raw.data).map_err(failed)?),
-        2 => EntryPayload::Membership(rmp_serde::from_slice(&raw.data).map_err(failed)?),
+        kind::BLANK => EntryPayload::Blank,
+        kind::COMMANDS => EntryPayload::Normal(Batch::decode(raw.data).map_err(failed)?),
+        kind::COMPRESSED => {
+            let commands =
+                decompress(&raw.data).map_err(|cause| DatabaseError::Decompress { index: raw.index, cause })?;
+            EntryPayload::Normal(Batch::decode(commands).map_err(failed)?)
+        }
+        kind::MEMBERSHIP => EntryPayload::Membership(rmp_serde::from_slice(&raw.data).map_err(failed)?),
         kind => return Err(DatabaseError::UnknownKind { index: raw.index, kind }),
     };
     Ok(Entry { log_id: log_id(raw.index, raw.term, raw.node), payload })
@@ -245,13 +287,18 @@ fn decode_entry(raw: RawEntry) -> Result<Entry, DatabaseError> {
 
 /// Writes one entry; an older one of the same index is replaced.
 pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), DatabaseError> {
-    let membership;
+    let made;
     let (kind, data): (i64, &[u8]) = match &entry.payload {
-        EntryPayload::Blank => (0, &[]),
-        EntryPayload::Normal(batch) => (1, &batch.encoded),
+        EntryPayload::Blank => (kind::BLANK, &[]),
+        EntryPayload::Normal(batch) if batch.encoded.len() >= WORTH_COMPRESSING => {
+            // Commands of one batch are much alike: a quarter is left to be written, summed and copied.
+            made = lz4_flex::block::compress_prepend_size(&batch.encoded);
+            (kind::COMPRESSED, &made)
+        }
+        EntryPayload::Normal(batch) => (kind::COMMANDS, &batch.encoded),
         EntryPayload::Membership(value) => {
-            membership = rmp_serde::to_vec_named(value)?;
-            (2, &membership)
+            made = rmp_serde::to_vec_named(value)?;
+            (kind::MEMBERSHIP, &made)
         }
     };
     let id = entry.log_id;
@@ -259,4 +306,72 @@ pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), Databas
         .prepare_cached("INSERT OR REPLACE INTO log (position, term, node, kind, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![id.index as i64, id.leader_id.term as i64, id.leader_id.node_id as i64, kind, data])?;
     Ok(())
+}
+
+/// Reads what [`kind::COMPRESSED`] is; says in words what is wrong with it.
+fn decompress(data: &[u8]) -> Result<Vec<u8>, String> {
+    let (size, block) = data.split_first_chunk().ok_or("it has no length")?;
+    let size = u32::from_le_bytes(*size) as usize;
+    if size > MOST_DECOMPRESSED {
+        return Err(format!("it says that it has {size} bytes"));
+    }
+    lz4_flex::block::decompress(block, size).map_err(|cause| cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(index: u64, commands: usize) -> Entry {
+        let op = state::Op::Gc { before: model::time::Timestamp(0), force: false };
+        let parts = (0..commands).map(|_| {
+            let command = crate::server::command(op.clone());
+            let encoded = command.to_bytes().unwrap();
+            (command, encoded)
+        });
+        Entry { log_id: log_id(index, 1, 1), payload: EntryPayload::Normal(Batch::join(parts.collect())) }
+    }
+
+    fn encoded(entry: &Entry) -> &[u8] {
+        match &entry.payload {
+            EntryPayload::Normal(batch) => &batch.encoded,
+            EntryPayload::Blank | EntryPayload::Membership(_) => &[],
+        }
+    }
+
+    #[test]
+    fn commands_are_read_as_they_were_written_compressed_or_not_and_damage_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open(&directory.path().join("server.db")).unwrap();
+        let written = [entry(1, 1), entry(2, 500)];
+        for entry in &written {
+            write_entry(&connection, entry).unwrap();
+        }
+        // As an older build wrote it.
+        let plain = entry(3, 500);
+        let row = "INSERT INTO log (position, term, node, kind, data) VALUES (3, 1, 1, 1, ?1)";
+        connection.execute(row, [encoded(&plain)]).unwrap();
+
+        let (read, complete) = read_log(&connection, 0, 9, usize::MAX).unwrap();
+        assert!(complete);
+        let bytes: Vec<&[u8]> = written.iter().chain([&plain]).map(encoded).collect();
+        assert_eq!(read.iter().map(encoded).collect::<Vec<_>>(), bytes);
+        let total: usize = bytes.iter().map(|bytes| bytes.len()).sum();
+        assert_eq!(bytes_from(&connection, 0).unwrap(), total as u64);
+        assert!(!read_log(&connection, 0, 9, bytes[1].len()).unwrap().1, "what is decompressed counts");
+        let stored = |position: i64| {
+            let sql = "SELECT kind, length(data) FROM log WHERE position = ?1";
+            connection.query_row(sql, [position], |row| Ok((row.get(0)?, row.get::<_, u32>(1)? as usize))).unwrap()
+        };
+        assert_eq!(stored(1), (kind::COMMANDS, bytes[0].len()));
+        assert!(stored(2).0 == kind::COMPRESSED && stored(2).1 < bytes[1].len() / 2, "{:?}", stored(2));
+
+        for (data, why) in
+            [(&b"\x01"[..], "no length"), (b"\xff\xff\xff\xff\x00", "4294967295"), (b"\x09\0\0\0\xf0", "")]
+        {
+            connection.execute("UPDATE log SET data = ?1 WHERE position = 2", [data]).unwrap();
+            let told = read_log(&connection, 2, 3, usize::MAX).err().unwrap().to_string();
+            assert!(told.contains("log entry 2 cannot be decompressed") && told.contains(why), "{told}");
+        }
+    }
 }
