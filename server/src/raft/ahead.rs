@@ -7,7 +7,7 @@ use state::{Command, Reply, State, Touched};
 use tokio::sync::Mutex;
 
 /// What applying a batch makes of a state.
-pub struct Outcome {
+pub struct Applied {
     /// The index of the state that it was applied to.
     base: u64,
     /// The state after the batch.
@@ -18,10 +18,10 @@ pub struct Outcome {
     pub replies: Vec<(u64, Reply)>,
 }
 
-impl Outcome {
+impl Applied {
     /// Applies commands in their order. Every command has an index of its own, so that two writes never share one, and
     /// that stays as it is when the log gains entries without commands.
-    pub fn of(mut state: State, commands: &[Command]) -> Outcome {
+    pub fn of(mut state: State, commands: &[Command]) -> Applied {
         let base = state.index();
         let mut touched = Touched::default();
         let mut replies = Vec::with_capacity(commands.len());
@@ -29,7 +29,7 @@ impl Outcome {
             let reply = state.apply_one_of(state.index() + 1, command, &mut touched);
             replies.push((state.index(), reply));
         }
-        Outcome { base, state, touched, replies }
+        Applied { base, state, touched, replies }
     }
 }
 
@@ -43,7 +43,7 @@ pub struct Ahead {
 enum Slot {
     #[default]
     Open,
-    Ready(Box<Outcome>),
+    Ready(Box<Applied>),
     /// Who applies was here: an outcome would only be in the way now.
     Closed,
 }
@@ -53,12 +53,12 @@ impl Ahead {
     pub async fn work(&self, state: &State, commands: &[Command]) {
         let mut slot = self.slot.lock().await;
         if matches!(*slot, Slot::Open) {
-            *slot = Slot::Ready(Box::new(Outcome::of(state.clone(), commands)));
+            *slot = Slot::Ready(Box::new(Applied::of(state.clone(), commands)));
         }
     }
 
     /// What was left here, if it belongs to the state of this index. What is being worked out is waited for.
-    pub async fn take(&self, base: u64) -> Option<Outcome> {
+    pub async fn take(&self, base: u64) -> Option<Applied> {
         match std::mem::replace(&mut *self.slot.lock().await, Slot::Closed) {
             Slot::Ready(outcome) if outcome.base == base => Some(*outcome),
             _ => None,

@@ -8,7 +8,7 @@ use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use state::{State, Touched};
 
-use super::ahead::Outcome;
+use super::ahead::Applied;
 use super::database::DatabaseError;
 use super::log_store::LogStore;
 use super::snapshot_files::read_state;
@@ -88,7 +88,7 @@ impl StateMachine {
             }
             EntryPayload::Normal(batch) => {
                 let ahead = batch.ahead.take(self.state.index()).await;
-                let outcome = ahead.unwrap_or_else(|| Outcome::of(std::mem::take(&mut self.state), &batch.commands));
+                let outcome = ahead.unwrap_or_else(|| Applied::of(std::mem::take(&mut self.state), &batch.commands));
                 self.state = outcome.state;
                 touched.merge(outcome.touched);
                 replies.replies = outcome.replies;

@@ -8,7 +8,7 @@ use model::time::Timestamp;
 use openraft::testing::{StoreBuilder, Suite};
 use state::{Op, SnapshotError, State, Touched};
 
-use super::ahead::{Ahead, Outcome};
+use super::ahead::{Ahead, Applied};
 use super::database::SnapshotRecord;
 use super::log_store::LogStore;
 use super::snapshot_files::SnapshotFiles;
@@ -74,7 +74,7 @@ fn registration(id: &str) -> state::Command {
 #[tokio::test]
 async fn an_outcome_is_taken_over_once_and_only_by_the_state_it_was_worked_out_for() {
     let commands = [registration("a"), registration("b"), registration("a")];
-    let applied = Outcome::of(State::new(), &commands);
+    let applied = Applied::of(State::new(), &commands);
     assert_eq!(applied.replies.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
 
     let ahead = Ahead::default();
