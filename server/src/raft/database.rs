@@ -291,7 +291,7 @@ pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), Databas
     let (kind, data): (i64, &[u8]) = match &entry.payload {
         EntryPayload::Blank => (kind::BLANK, &[]),
         EntryPayload::Normal(batch) if batch.encoded.len() >= WORTH_COMPRESSING => {
-            // Commands of one batch are much alike: a quarter is left to be written, summed and copied.
+            // Commands of one batch are much alike: a fraction is left to be written, summed and copied.
             made = lz4_flex::block::compress_prepend_size(&batch.encoded);
             (kind::COMPRESSED, &made)
         }
