@@ -1,6 +1,7 @@
 //! The SQLite database of a server: schema, what a row means, and everything that reads. [`super::writer`] writes.
 
 use std::fs::{File, TryLockError};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use openraft::EntryPayload;
@@ -31,10 +32,9 @@ mod kind {
     pub const COMPRESSED: i64 = 3;
 }
 
-/// Commands of fewer bytes are not compressed: they take a page as they are.
-const WORTH_COMPRESSING: usize = 2048;
-/// The most bytes that compressed commands may be said to have.
-const MOST_DECOMPRESSED: usize = 256 << 20;
+/// The bytes of commands that are compressed. Fewer take a page as they are; more are not believed of a damaged row, and so
+/// not written either.
+const COMPRESSIBLE: RangeInclusive<usize> = 2048..=256 << 20;
 
 /// Keys of single values.
 pub const VOTE: &str = "vote";
@@ -290,7 +290,7 @@ pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), Databas
     let made;
     let (kind, data): (i64, &[u8]) = match &entry.payload {
         EntryPayload::Blank => (kind::BLANK, &[]),
-        EntryPayload::Normal(batch) if batch.encoded.len() >= WORTH_COMPRESSING => {
+        EntryPayload::Normal(batch) if COMPRESSIBLE.contains(&batch.encoded.len()) => {
             // Commands of one batch are much alike: a fraction is left to be written, summed and copied.
             made = lz4_flex::block::compress_prepend_size(&batch.encoded);
             (kind::COMPRESSED, &made)
@@ -312,7 +312,7 @@ pub fn write_entry(connection: &Connection, entry: &Entry) -> Result<(), Databas
 fn decompress(data: &[u8]) -> Result<Vec<u8>, String> {
     let (size, block) = data.split_first_chunk().ok_or("it has no length")?;
     let size = u32::from_le_bytes(*size) as usize;
-    if size > MOST_DECOMPRESSED {
+    if size > *COMPRESSIBLE.end() {
         return Err(format!("it says that it has {size} bytes"));
     }
     lz4_flex::block::decompress(block, size).map_err(|cause| cause.to_string())
